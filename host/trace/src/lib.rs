@@ -8,6 +8,7 @@
 //! - [`log`]: the growing trace of a running world: segments, reading, digest
 //! - [`state`]: what is true at an instant, derived from events alone (a keyframe)
 //! - [`text`]: one line of text for an event, for terminals and tables
+//! - [`wire`]: what the server says to a page
 //!
 //! # What this crate must never know
 //! Where events come from, and who looks at them.
@@ -17,6 +18,7 @@ pub mod event;
 pub mod log;
 pub mod state;
 pub mod text;
+pub mod wire;
 
 pub use event::{ConnId, Dir, Event, FileOp, Kind, PlaceId, Seq, Stream, Verb, Verdict};
 pub use log::{Digest, Trace};
