@@ -1,1 +1,26 @@
-//! stub
+//! Patterns, their scenarios and checks, and the runner that proves them.
+//!
+//! # Layout
+//! - [`pattern`]: the catalogue: what a folder of `patterns/` holds
+//! - [`scenario`]: the scenario format, read from YAML
+//! - [`check`]: checks as monitors over the trace; [`expression`]: their language, CEL
+//! - [`history`]: what checks can ask about
+//! - [`run`]: one scenario under one seed; [`report`]: what came of it
+//!
+//! # What this crate must never know
+//! HTTP servers, terminals. It reads no files: whoever calls it brings their contents.
+#![warn(missing_docs)]
+
+pub mod check;
+pub mod expression;
+pub mod history;
+pub mod outside;
+pub mod pattern;
+pub mod report;
+pub mod run;
+pub mod scenario;
+
+pub use pattern::{Catalogue, Pattern};
+pub use report::Report;
+pub use run::Runner;
+pub use scenario::Scenario;

@@ -1,0 +1,392 @@
+//! The scenario format.
+//!
+//! A scenario starts a world, does things to it step by step, and states what must hold. It is
+//! YAML; `podlab schema scenario` prints a JSON Schema for editors.
+
+use std::fmt;
+use std::time::Duration;
+
+use podlab_world::Fault;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::expression::Expression;
+
+/// A text in both languages.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// English.
+    pub en: String,
+    /// Japanese.
+    pub ja: String,
+}
+
+/// A scenario: what is done to a world, and what must hold.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Scenario {
+    /// What it is called.
+    pub title: Text,
+    /// The claim that it proves.
+    #[serde(default)]
+    pub claim: Text,
+    /// Manifests of the pattern that are applied at the beginning, in this order.
+    #[serde(default)]
+    pub apply: Vec<String>,
+    /// What is done, one after the other.
+    pub steps: Vec<Step>,
+    /// What must hold.
+    pub checks: Vec<Check>,
+    /// The scenario has failed if its steps are not through after this long, in virtual time.
+    #[serde(default = "ten_minutes")]
+    pub timeout: Span,
+    /// The file it was read from, for messages.
+    #[serde(skip)]
+    pub file: String,
+}
+
+fn ten_minutes() -> Span {
+    Span(Duration::from_secs(600))
+}
+
+/// One thing that is done.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub enum Step {
+    /// Applies manifests of the pattern.
+    Apply(Vec<String>),
+    /// Deletes an object.
+    Delete(ObjectRef),
+    /// Waits this long.
+    Sleep(Span),
+    /// Waits until this long after the beginning.
+    At(Span),
+    /// Waits until something holds; the scenario fails if it does not in time.
+    Wait(Wait),
+    /// Gives this instant a name, for `after` and `until` of checks.
+    Mark(String),
+    /// Sends one HTTP request from outside the cluster and waits for the answer.
+    Request(Request),
+    /// Begins to send HTTP requests at a rate; goes on beside the steps that follow.
+    Load(Load),
+    /// Waits until a load has ended.
+    Join(String),
+    /// Breaks something, or mends it.
+    Fault(Fault),
+    /// Breaks something for a while; goes on beside the steps that follow.
+    FaultFor(FaultFor),
+}
+
+/// An object of the control plane.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ObjectRef {
+    /// "Pod".
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+}
+
+fn default_namespace() -> String {
+    "default".into()
+}
+
+/// See [`Step::Wait`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Wait {
+    /// What must hold.
+    pub until: Expression,
+    /// For how long to wait at most.
+    #[serde(default = "one_minute")]
+    pub within: Span,
+}
+
+fn one_minute() -> Span {
+    Span(Duration::from_secs(60))
+}
+
+/// An HTTP request from outside the cluster.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {
+    /// The name under which checks find the answer: `last("name")`, `requests("name")`.
+    pub name: String,
+    /// `service.namespace:port` (the namespace may be left out), or `pod-ip:port`.
+    pub to: String,
+    /// The path.
+    #[serde(default = "slash")]
+    pub path: String,
+    /// The method.
+    #[serde(default = "get")]
+    pub method: String,
+    /// Headers beside Host, Content-Length and Connection.
+    #[serde(default)]
+    pub headers: std::collections::BTreeMap<String, String>,
+    /// The body.
+    #[serde(default)]
+    pub body: String,
+    /// How long to wait for the answer.
+    #[serde(default = "five_seconds")]
+    pub timeout: Span,
+}
+
+fn slash() -> String {
+    "/".into()
+}
+
+fn get() -> String {
+    "GET".into()
+}
+
+fn five_seconds() -> Span {
+    Span(Duration::from_secs(5))
+}
+
+/// HTTP requests at a rate. Each is sent when it is due, whether or not those before it have
+/// been answered (an open workload).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Load {
+    /// What each request is.
+    pub request: Request,
+    /// Requests a second of virtual time.
+    pub rate: f64,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub duration: Span,
+}
+
+/// See [`Step::FaultFor`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct FaultFor {
+    /// What breaks. It must be a fault that can end.
+    pub fault: Fault,
+    /// After how long it is mended.
+    #[serde(rename = "for")]
+    pub duration: Span,
+}
+
+/// Something that must hold. Exactly one of `eventually`, `always`, `never` and `finally` says
+/// what.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Check {
+    /// A short name, unique in the scenario.
+    pub name: String,
+    /// What it means, for people.
+    #[serde(default)]
+    pub means: Text,
+    /// Must hold at some instant of the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eventually: Option<Expression>,
+    /// Must hold at every instant of the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub always: Option<Expression>,
+    /// Must hold at no instant of the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub never: Option<Expression>,
+    /// Must hold when the steps are through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finally: Option<Expression>,
+    /// Look at events only where this holds; the event is `event`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Expression>,
+    /// The window begins at this mark; without it at the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The window ends at this mark; without it at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// The window ends this long after it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Span>,
+}
+
+/// A span of virtual time, written `250ms`, `5s`, `1m30s`, `2h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl Span {
+    /// Reads `1m30s`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse(text: &str) -> Result<Span, String> {
+        let wrong = || format!("{text:?} is not a span of time: write for example 250ms, 5s or 1m30s");
+        let mut total = Duration::ZERO;
+        let mut rest = text.trim();
+        if rest.is_empty() {
+            return Err(wrong());
+        }
+        if rest.starts_with('-') {
+            return Err(format!("{text:?} is negative: time runs forward only"));
+        }
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+            let number: f64 = rest[..digits].parse().map_err(|_| wrong())?;
+            rest = &rest[digits..];
+            let unit = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let seconds = match &rest[..unit] {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" => 1e-6,
+                "ns" => 1e-9,
+                _ => return Err(wrong()),
+            };
+            rest = &rest[unit..];
+            let part = Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())?;
+            total = total.checked_add(part).ok_or_else(wrong)?;
+        }
+        Ok(Span(total))
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.to_string())
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Span, D::Error> {
+        let text = String::deserialize(d)?;
+        Span::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": r"^([0-9]+(\.[0-9]+)?(h|m|s|ms|us|ns))+$",
+            "examples": ["250ms", "5s", "1m30s"],
+        })
+    }
+}
+
+/// Why a scenario cannot be used: where, and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}{}: {message}", .line.map(|l| format!(":{l}")).unwrap_or_default())]
+pub struct ScenarioError {
+    /// The file.
+    pub file: String,
+    /// The line, from 1, where it is known.
+    pub line: Option<u64>,
+    /// What is wrong, with the field.
+    pub message: String,
+}
+
+impl Scenario {
+    /// Reads a scenario.
+    ///
+    /// # Errors
+    /// With file, line and field.
+    pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+        let mut scenario: Scenario = read_yaml(file, text)?;
+        scenario.file = file.into();
+        scenario.validate().map_err(|(needle, message)| ScenarioError {
+            file: file.into(),
+            line: line_of(text, &needle),
+            message,
+        })?;
+        Ok(scenario)
+    }
+
+    /// What the types alone do not say. The first value is a text to find the line by.
+    fn validate(&self) -> Result<(), (String, String)> {
+        let marks: Vec<&str> = self
+            .steps
+            .iter()
+            .filter_map(|s| if let Step::Mark(m) = s { Some(m.as_str()) } else { None })
+            .collect();
+        let loads: Vec<&str> = self
+            .steps
+            .iter()
+            .filter_map(|s| if let Step::Load(l) = s { Some(l.request.name.as_str()) } else { None })
+            .collect();
+        for step in &self.steps {
+            match step {
+                Step::Load(l) if !(l.rate > 0.0 && l.rate <= 100_000.0) => {
+                    return Err(("rate:".into(), format!("load.rate is {}: it must be above 0 and at most 100000 requests a second", l.rate)));
+                }
+                Step::Join(name) if !loads.contains(&name.as_str()) => {
+                    return Err((name.clone(), format!("join names the load {name:?}, but there are only {loads:?}")));
+                }
+                Step::FaultFor(f) if f.fault.end().is_none() => {
+                    return Err(("faultFor".into(), format!("faultFor needs a fault that can end; {} happens once: write it under `fault`", f.fault.name())));
+                }
+                _ => {}
+            }
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for check in &self.checks {
+            let at = |message: String| (check.name.clone(), format!("check {:?}: {message}", check.name));
+            if !names.insert(&check.name) {
+                return Err(at("there is another one of this name".into()));
+            }
+            let kinds = [&check.eventually, &check.always, &check.never, &check.finally];
+            if kinds.iter().filter(|k| k.is_some()).count() != 1 {
+                return Err(at("needs exactly one of eventually, always, never, finally".into()));
+            }
+            if check.finally.is_some() && (check.on.is_some() || check.within.is_some()) {
+                return Err(at("`finally` looks once, at the end: it takes neither `on` nor `within`".into()));
+            }
+            for mark in check.after.iter().chain(&check.until) {
+                if !marks.contains(&mark.as_str()) {
+                    return Err(at(format!("there is no mark {mark:?}; the steps set {marks:?}")));
+                }
+            }
+        }
+        if self.checks.is_empty() {
+            return Err(("checks".into(), "checks: a scenario without checks proves nothing".into()));
+        }
+        Ok(())
+    }
+
+    /// The JSON Schema of the format.
+    pub fn schema() -> serde_json::Value {
+        let mut schema = schemars::schema_for!(Scenario).to_value();
+        if let Some(map) = schema.as_object_mut() {
+            map.insert("title".into(), "Podlab scenario".into());
+        }
+        schema
+    }
+}
+
+/// Reads a YAML document strictly, within limits that no honest file reaches.
+///
+/// # Errors
+/// With file and line.
+pub fn read_yaml<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ScenarioError> {
+    if text.len() > 1 << 20 {
+        let message = "the file is larger than 1 MiB".into();
+        return Err(ScenarioError { file: file.into(), line: None, message });
+    }
+    serde_saphyr::from_str(text).map_err(|e| {
+        let line = e.location().map(|l| l.line()).filter(|l| *l > 0);
+        let message = e.without_snippet().to_string();
+        ScenarioError { file: file.into(), line, message }
+    })
+}
+
+fn line_of(text: &str, needle: &str) -> Option<u64> {
+    text.lines().position(|l| l.contains(needle)).map(|n| n as u64 + 1)
+}

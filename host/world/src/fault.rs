@@ -1,0 +1,191 @@
+//! What may break.
+
+use serde::{Deserialize, Serialize};
+
+/// A fault, or its end. Targets are written `namespace/pod/container`, `namespace/pod` or, for
+/// nodes, `node-1`; links also take `*` (anything) and `outside` (clients outside the cluster).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Fault {
+    /// SIGKILL to a container's main program; the kubelet restarts it as its policy says.
+    Kill {
+        /// `namespace/pod/container`.
+        target: String,
+    },
+    /// Freezes a container: it computes nothing until it is resumed.
+    Pause {
+        /// `namespace/pod/container`.
+        target: String,
+    },
+    /// Ends a pause.
+    Resume {
+        /// `namespace/pod/container`.
+        target: String,
+    },
+    /// Drops everything between two ends.
+    Partition {
+        /// One end.
+        a: String,
+        /// The other end.
+        b: String,
+        /// Only from `a` to `b`.
+        #[serde(default)]
+        one_way: bool,
+    },
+    /// Changes the link between two ends, in both directions.
+    Link {
+        /// One end.
+        a: String,
+        /// The other end.
+        b: String,
+        /// Time in flight, in ms.
+        #[serde(default)]
+        latency_ms: f64,
+        /// Random extra time in flight, in ms.
+        #[serde(default)]
+        jitter_ms: f64,
+        /// Probability that a packet is lost, 0 to 1.
+        #[serde(default)]
+        loss: f64,
+        /// Probability that a datagram arrives twice, 0 to 1.
+        #[serde(default)]
+        duplicate: f64,
+        /// Bits a second; 0 for no bound.
+        #[serde(default)]
+        bandwidth: u64,
+    },
+    /// Ends every partition and link change between two ends.
+    Heal {
+        /// One end.
+        a: String,
+        /// The other end.
+        b: String,
+    },
+    /// A node stops: its programs die, nothing reaches it.
+    NodeDown {
+        /// The node.
+        target: String,
+    },
+    /// The node is back.
+    NodeUp {
+        /// The node.
+        target: String,
+    },
+    /// Name lookups fail for a pod (`namespace/pod`) or for all (`*`).
+    DnsDown {
+        /// Whose.
+        target: String,
+    },
+    /// Name lookups work again.
+    DnsUp {
+        /// Whose.
+        target: String,
+    },
+    /// A volume of a pod is full.
+    VolumeFull {
+        /// `namespace/pod/volume`.
+        target: String,
+    },
+    /// The volume has room again.
+    VolumeFreed {
+        /// `namespace/pod/volume`.
+        target: String,
+    },
+}
+
+impl Fault {
+    /// The name of the kind: "kill".
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fault::Kill { .. } => "kill",
+            Fault::Pause { .. } | Fault::Resume { .. } => "pause",
+            Fault::Partition { .. } => "partition",
+            Fault::Link { .. } => "link",
+            Fault::Heal { .. } => "heal",
+            Fault::NodeDown { .. } | Fault::NodeUp { .. } => "nodeDown",
+            Fault::DnsDown { .. } | Fault::DnsUp { .. } => "dnsDown",
+            Fault::VolumeFull { .. } | Fault::VolumeFreed { .. } => "volumeFull",
+        }
+    }
+
+    /// What it hits, for people.
+    pub fn target(&self) -> String {
+        match self {
+            Fault::Kill { target }
+            | Fault::Pause { target }
+            | Fault::Resume { target }
+            | Fault::NodeDown { target }
+            | Fault::NodeUp { target }
+            | Fault::DnsDown { target }
+            | Fault::DnsUp { target }
+            | Fault::VolumeFull { target }
+            | Fault::VolumeFreed { target } => target.clone(),
+            Fault::Partition { a, b, one_way } => format!("{a} {} {b}", if *one_way { "->" } else { "<->" }),
+            Fault::Link { a, b, .. } | Fault::Heal { a, b } => format!("{a} <-> {b}"),
+        }
+    }
+
+    /// Whether this begins something (as opposed to ending it).
+    pub fn begins(&self) -> bool {
+        !matches!(
+            self,
+            Fault::Resume { .. }
+                | Fault::Heal { .. }
+                | Fault::NodeUp { .. }
+                | Fault::DnsUp { .. }
+                | Fault::VolumeFreed { .. }
+        )
+    }
+
+    /// What ends it, for faults that last.
+    pub fn end(&self) -> Option<Fault> {
+        let target = || match self {
+            Fault::Partition { .. } | Fault::Link { .. } => String::new(),
+            other => other.target(),
+        };
+        Some(match self {
+            Fault::Pause { .. } => Fault::Resume { target: target() },
+            Fault::Partition { a, b, .. } | Fault::Link { a, b, .. } => {
+                Fault::Heal { a: a.clone(), b: b.clone() }
+            }
+            Fault::NodeDown { .. } => Fault::NodeUp { target: target() },
+            Fault::DnsDown { .. } => Fault::DnsUp { target: target() },
+            Fault::VolumeFull { .. } => Fault::VolumeFreed { target: target() },
+            _ => return None,
+        })
+    }
+
+    /// Reads `{"kind": "kill", "target": "default/web/main"}`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn from_json(value: serde_json::Value) -> Result<Fault, String> {
+        let serde_json::Value::Object(mut fields) = value else {
+            return Err("a fault is an object with `kind` and, mostly, `target`".into());
+        };
+        let Some(serde_json::Value::String(kind)) = fields.remove("kind") else {
+            return Err("a fault needs a `kind`, for example \"kill\"".into());
+        };
+        let tagged = serde_json::json!({ kind: fields });
+        serde_json::from_value(tagged).map_err(|e| e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn faults_are_read_from_json() {
+        let read = |v| Fault::from_json(v);
+        assert_eq!(
+            read(json!({"kind": "kill", "target": "default/web/main"})),
+            Ok(Fault::Kill { target: "default/web/main".into() })
+        );
+        assert!(read(json!({"kind": "kil"})).unwrap_err().contains("unknown variant `kil`"));
+        assert!(read(json!({"kind": "kill"})).unwrap_err().contains("missing field `target`"));
+        assert!(read(json!({"kind": "kill", "target": "x", "tarket": "y"})).is_err());
+        assert!(read(json!([])).is_err());
+    }
+}
