@@ -45,6 +45,7 @@ struct Inner {
     last_at: u64,
 }
 
+#[derive(Clone)]
 struct Segment {
     first: Seq,
     from: u64,
@@ -144,6 +145,37 @@ impl Trace {
     /// What `place` took in last.
     pub fn cause(&self, place: PlaceId) -> Seq {
         self.lock().causes.get(place as usize).copied().unwrap_or(0)
+    }
+
+    /// Takes the older segments that this trace has dropped from `other`, a trace of the same
+    /// world that reached further back.
+    pub fn adopt_older(&self, other: &Trace) {
+        let Some(first) = self.lock().segments.front().map(|s| s.first) else { return };
+        let older: Vec<Segment> =
+            other.lock().segments.iter().take_while(|s| s.first < first).cloned().collect();
+        let mut inner = self.lock();
+        for segment in older.into_iter().rev() {
+            inner.bytes += segment.size();
+            inner.segments.push_front(segment);
+        }
+    }
+
+    /// Keeps at most about `quota` bytes from now on.
+    pub fn set_quota(&self, quota: usize) {
+        self.lock().quota = quota;
+    }
+
+    /// A checksum (FNV-1a, 32 bits) of each encoded event from number `from` on.
+    pub fn sums(&self, from: Seq) -> Vec<u32> {
+        let inner = self.lock();
+        let mut i = inner.segments.partition_point(|s| s.first <= from).saturating_sub(1);
+        let mut out = Vec::new();
+        while let Some(segment) = inner.segments.get(i) {
+            let skip = from.saturating_sub(segment.first) as usize;
+            out.extend((skip..segment.index.len()).map(|n| sum(segment.encoded(n))));
+            i += 1;
+        }
+        out
     }
 
     /// The number of the last event, 0 if there is none.
@@ -302,7 +334,7 @@ impl Inner {
         });
         while self.bytes > self.quota && self.segments.len() > 2 {
             let old = self.segments.pop_front().expect("more than two");
-            self.bytes -= old.bytes.len() + old.index.len() * 4 + old.keyframe.len();
+            self.bytes -= old.size();
         }
     }
 
@@ -314,7 +346,16 @@ impl Inner {
     }
 }
 
+/// FNV-1a: enough to tell events apart, not to resist a forger.
+fn sum(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |h, b| (h ^ u32::from(*b)).wrapping_mul(0x0100_0193))
+}
+
 impl Segment {
+    fn size(&self) -> usize {
+        self.bytes.len() + self.index.len() * 4 + self.keyframe.len()
+    }
+
     fn encoded(&self, n: usize) -> &[u8] {
         let end = self.index.get(n + 1).map_or(self.bytes.len(), |e| *e as usize);
         &self.bytes[self.index[n] as usize..end]

@@ -54,6 +54,16 @@ impl Images {
         Ok(())
     }
 
+    /// Makes an image reachable by its digest only.
+    pub fn add_by_digest(&mut self, image: Arc<Image>) {
+        self.by_digest.insert(image.digest.clone(), image);
+    }
+
+    /// All images, replaced ones too, by digest.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Image>> {
+        self.by_digest.values()
+    }
+
     /// Makes the image with this digest run under `name`.
     ///
     /// # Errors

@@ -68,6 +68,8 @@ pub struct Stamped {
 pub struct Mark {
     /// The clock, in ns of virtual time.
     pub now: u64,
+    /// How many inputs had entered.
+    pub inputs: u64,
     /// The number of the last event.
     pub last: u64,
     /// The digest of the trace up to it.
@@ -125,22 +127,14 @@ impl Recording {
         let mut out = Vec::new();
         let mut write = || -> io::Result<()> {
             write_header(&mut out, &self.header)?;
-            // Inputs and marks in the order of time; at one instant inputs come first, since a
-            // mark is made when everything due has happened.
-            let (mut inputs, mut marks) = (self.inputs.iter().peekable(), self.marks.iter().peekable());
-            loop {
-                let input = match (inputs.peek(), marks.peek()) {
-                    (Some(i), Some(m)) => i.at <= m.now,
-                    (Some(_), None) => true,
-                    (None, Some(_)) => false,
-                    (None, None) => return Ok(()),
-                };
-                if input {
-                    write_input(&mut out, inputs.next().expect("peeked"))?;
-                } else {
-                    write_mark(&mut out, marks.next().expect("peeked"))?;
+            let mut inputs = self.inputs.iter().enumerate().peekable();
+            for mark in &self.marks {
+                while let Some((_, input)) = inputs.next_if(|(n, _)| (*n as u64) < mark.inputs) {
+                    write_input(&mut out, input)?;
                 }
+                write_mark(&mut out, mark)?;
             }
+            inputs.try_for_each(|(_, input)| write_input(&mut out, input))
         };
         write().expect("writing to memory does not fail");
         out
@@ -171,7 +165,9 @@ impl Recording {
                 Frame::Mark(mark) => recording.marks.push(mark),
             }
         }
-        if !recording.inputs.is_sorted_by_key(|i| i.at) || !recording.marks.is_sorted_by_key(|m| m.last) {
+        let ordered = recording.inputs.is_sorted_by_key(|i| i.at)
+            && recording.marks.is_sorted_by_key(|m| (m.inputs, m.now, m.last));
+        if !ordered {
             return Err(RecordingError::Damaged("it is out of order".into()));
         }
         Ok((recording, rest.len()))
@@ -260,11 +256,11 @@ mod tests {
             at,
             input: Input::Fault(Fault::Kill { target: target.into() }),
         };
-        let mark = |now, last| Mark { now, last, digest: [7; 32], sums: vec![1, 2] };
+        let mark = |now, inputs, last| Mark { now, inputs, last, digest: [7; 32], sums: vec![1, 2] };
         Recording {
             header,
             inputs: vec![input(5, "a"), input(9, "b")],
-            marks: vec![mark(5, 2), mark(12, 4)],
+            marks: vec![mark(5, 1, 2), mark(12, 2, 4)],
         }
     }
 
