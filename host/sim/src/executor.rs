@@ -5,7 +5,8 @@
 //! that races between simultaneous events flip from seed to seed, and every task of a batch
 //! runs once before any runs again, so that none can starve the others.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -73,7 +74,7 @@ struct State {
     next_timer: u64,
     spawned: Vec<(usize, Body)>,
     /// Slots of finished tasks, the lowest taken first.
-    free: Vec<usize>,
+    free: BinaryHeap<Reverse<usize>>,
     slots: usize,
     aborted: Vec<usize>,
     order: Rng,
@@ -120,7 +121,7 @@ impl Sim {
             timers: BTreeMap::new(),
             next_timer: 0,
             spawned: Vec::new(),
-            free: Vec::new(),
+            free: BinaryHeap::new(),
             slots: 0,
             aborted: Vec::new(),
             order: Rng::named(seed, "sim/order"),
@@ -269,11 +270,12 @@ impl Sim {
     fn end(&mut self, slot: usize, waker: &TaskWaker) {
         waker.done.store(true, Relaxed);
         let mut state = self.core.state();
-        // The slot may still stand in a queue; whoever moves in next must not be run for it.
-        state.batch.retain(|s| *s != slot);
-        state.woken.retain(|s| *s != slot);
-        state.free.push(slot);
-        state.free.sort_unstable_by(|a, b| b.cmp(a));
+        if waker.queued.load(Relaxed) {
+            // The slot stands in a queue; whoever moves in next must not be run for it.
+            state.batch.retain(|s| *s != slot);
+            state.woken.retain(|s| *s != slot);
+        }
+        state.free.push(Reverse(slot));
     }
 }
 
@@ -336,7 +338,7 @@ impl Handle {
             body.await;
         });
         let mut state = core.state();
-        let slot = state.free.pop().unwrap_or_else(|| {
+        let slot = state.free.pop().map(|Reverse(slot)| slot).unwrap_or_else(|| {
             state.slots += 1;
             state.slots - 1
         });
