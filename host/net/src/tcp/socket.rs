@@ -1,0 +1,535 @@
+//! What programs hold.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use podlab_trace::{Kind, PlaceId};
+
+use crate::errno::Errno;
+use crate::namespace::{Stack, canonical, shown};
+use crate::net::{Net, State};
+use crate::table::Key;
+use crate::tcp::conn::{CLIENT, Fin, Wakers};
+use crate::udp::Datagrams;
+
+/// The most connections that may wait to be accepted (Linux `somaxconn`).
+pub const BACKLOG_MAX: usize = 4096;
+/// The smallest and largest buffers a program may ask for, in bytes.
+const BUFFER: std::ops::RangeInclusive<usize> = 2304..=4 << 20;
+
+/// The options of a TCP socket. Accepted sockets inherit those of their listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpOptions {
+    /// SO_SNDBUF: bytes kept beyond the peer's window.
+    pub send_buffer: usize,
+    /// SO_RCVBUF: the window.
+    pub receive_buffer: usize,
+    /// SO_KEEPALIVE. Kept for the program; no probe is sent.
+    pub keep_alive: bool,
+    /// TCP_KEEPIDLE.
+    pub keep_idle: Duration,
+    /// TCP_KEEPINTVL.
+    pub keep_interval: Duration,
+    /// TCP_KEEPCNT.
+    pub keep_count: u32,
+    /// IP_TTL, IPV6_UNICAST_HOPS.
+    pub hop_limit: u8,
+    /// TCP_NODELAY. Nothing is ever delayed.
+    pub no_delay: bool,
+    /// IPV6_V6ONLY: a socket bound to `[::]` takes no IPv4. Must be set before binding.
+    pub v6_only: bool,
+}
+
+impl Default for TcpOptions {
+    fn default() -> TcpOptions {
+        TcpOptions {
+            send_buffer: 256 << 10,
+            receive_buffer: 256 << 10,
+            keep_alive: false,
+            keep_idle: Duration::from_secs(7200),
+            keep_interval: Duration::from_secs(75),
+            keep_count: 9,
+            hop_limit: 64,
+            no_delay: false,
+            v6_only: false,
+        }
+    }
+}
+
+/// A socket of any kind, as the network keeps it.
+pub(crate) struct Socket {
+    pub(crate) stack: u64,
+    pub(crate) namespace: Key,
+    pub(crate) place: PlaceId,
+    pub(crate) v6: bool,
+    pub(crate) options: TcpOptions,
+    /// Where it is bound in the namespace's ports.
+    pub(crate) bound: Option<SocketAddr>,
+    pub(crate) role: Role,
+}
+
+pub(crate) enum Role {
+    Idle,
+    Listening(Listening),
+    Connection { conn: Key, side: usize },
+    Datagrams(Datagrams),
+}
+
+pub(crate) struct Listening {
+    pub(crate) backlog: usize,
+    /// Connections whose handshake is under way.
+    pub(crate) pending: Vec<Key>,
+    /// Connections that wait to be accepted.
+    pub(crate) queue: VecDeque<Key>,
+    pub(crate) waiting: Wakers,
+}
+
+impl State {
+    pub(crate) fn add_socket(
+        &mut self,
+        stack: u64,
+        namespace: Key,
+        place: PlaceId,
+        v6: bool,
+        options: TcpOptions,
+        role: Role,
+    ) -> Key {
+        let socket = Socket { stack, namespace, place, v6, options, bound: None, role };
+        let key = self.sockets.insert(socket);
+        self.namespaces[namespace].sockets.insert(key);
+        key
+    }
+
+    /// Binds a socket in the ports of its protocol.
+    pub(crate) fn bind(&mut self, key: Key, addr: SocketAddr) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(key).ok_or(Errno::ConnAborted)?;
+        if socket.bound.is_some()
+            || matches!(socket.role, Role::Connection { .. } | Role::Listening(_))
+        {
+            return Err(Errno::Invalid);
+        }
+        if addr.is_ipv6() != socket.v6 {
+            return Err(Errno::Family);
+        }
+        let addr = canonical(addr);
+        let only = socket.options.v6_only;
+        if only && socket.v6 && addr.is_ipv4() {
+            return Err(Errno::Invalid);
+        }
+        let ns = &mut self.namespaces[socket.namespace];
+        if !addr.ip().is_unspecified() && !ns.has(addr.ip()) {
+            return Err(Errno::AddrNotAvailable);
+        }
+        let dual = addr.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !only;
+        let ports =
+            if matches!(socket.role, Role::Datagrams(_)) { &mut ns.udp } else { &mut ns.tcp };
+        let port = ports.bind(key, addr.ip(), addr.port(), dual)?;
+        socket.bound = Some(SocketAddr::new(addr.ip(), port));
+        Ok(())
+    }
+
+    pub(crate) fn listen(&mut self, key: Key, backlog: usize) -> Result<(), Errno> {
+        let backlog = backlog.clamp(1, BACKLOG_MAX);
+        let socket = self.sockets.get_mut(key).ok_or(Errno::ConnAborted)?;
+        match &mut socket.role {
+            Role::Listening(l) => {
+                l.backlog = backlog;
+                return Ok(());
+            }
+            Role::Idle => {}
+            Role::Connection { .. } | Role::Datagrams(_) => return Err(Errno::Invalid),
+        }
+        if socket.bound.is_none() {
+            let any: IpAddr =
+                if socket.v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+            self.bind(key, SocketAddr::new(any, 0))?;
+        }
+        let socket = &mut self.sockets[key];
+        socket.role = Role::Listening(Listening {
+            backlog,
+            pending: Vec::new(),
+            queue: VecDeque::new(),
+            waiting: Wakers::default(),
+        });
+        let addr = socket.bound.expect("bound above");
+        let place = socket.place;
+        self.emit(place, Kind::Listen { addr, udp: false });
+        Ok(())
+    }
+
+    pub(crate) fn start_connect(&mut self, key: Key, to: SocketAddr) -> Result<(), Errno> {
+        let socket = self.sockets.get(key).ok_or(Errno::ConnAborted)?;
+        match socket.role {
+            Role::Idle => {}
+            Role::Connection { conn, side } => {
+                let connected = self.conns.get(conn).is_some_and(|c| c.ends[side].connected);
+                return Err(if connected { Errno::IsConnected } else { Errno::Already });
+            }
+            Role::Listening(_) | Role::Datagrams(_) => return Err(Errno::Invalid),
+        }
+        if to.is_ipv6() != socket.v6 {
+            return Err(Errno::Family);
+        }
+        let mut to = canonical(to);
+        if socket.options.v6_only && socket.v6 && to.is_ipv4() {
+            return Err(Errno::Unreachable);
+        }
+        if to.port() == 0 {
+            return Err(Errno::Invalid);
+        }
+        // Linux takes the unspecified address for the loopback.
+        match to.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => to.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => to.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        let (namespace, bound) = (socket.namespace, socket.bound);
+        let ns = &mut self.namespaces[namespace];
+        let source = ns.source(to.ip())?;
+        let (local, lent) = match bound {
+            Some(b) if !b.ip().is_unspecified() => (b, None),
+            Some(b) => (SocketAddr::new(source, b.port()), None),
+            None => {
+                let port = ns.tcp.lend()?;
+                (SocketAddr::new(source, port), Some((namespace, port)))
+            }
+        };
+        let conn = self.connect(key, local, to, lent);
+        self.sockets[key].role = Role::Connection { conn, side: CLIENT };
+        Ok(())
+    }
+
+    /// `close(2)`.
+    pub(crate) fn close_socket(&mut self, key: Key) {
+        let Some(socket) = self.sockets.remove(key) else { return };
+        if let Some(ns) = self.namespaces.get_mut(socket.namespace) {
+            ns.sockets.remove(&key);
+            if let Some(bound) = socket.bound {
+                ns.tcp.unbind(key, bound.port());
+                ns.udp.unbind(key, bound.port());
+            }
+        }
+        match socket.role {
+            Role::Idle => {}
+            Role::Listening(mut l) => {
+                l.waiting.wake(&mut self.wakes);
+                let addr = socket.bound.expect("a listener is bound");
+                self.emit(socket.place, Kind::Unlisten { addr, udp: false });
+                for conn in l.pending.into_iter().chain(l.queue) {
+                    self.turn_away(conn);
+                }
+            }
+            Role::Connection { conn, side } => self.close_end(conn, side),
+            Role::Datagrams(mut d) => {
+                d.readers.wake(&mut self.wakes);
+                if let (true, Some(addr)) = (d.told, socket.bound) {
+                    self.emit(socket.place, Kind::Unlisten { addr, udp: true });
+                }
+            }
+        }
+    }
+
+    /// The connection of a socket and its side of it.
+    fn connection(&self, key: Key) -> Result<(Key, usize), Errno> {
+        match self.sockets.get(key).ok_or(Errno::ConnAborted)?.role {
+            Role::Connection { conn, side } if self.conns.get(conn).is_some() => Ok((conn, side)),
+            Role::Connection { .. } => Err(Errno::ConnAborted),
+            Role::Idle | Role::Listening(_) | Role::Datagrams(_) => Err(Errno::NotConnected),
+        }
+    }
+}
+
+/// A TCP socket. Dropping it closes it. Operations never block: they return
+/// [`Errno::WouldBlock`], and the `poll_` functions tell when to try again.
+pub struct TcpSocket {
+    net: Net,
+    key: Key,
+    v6: bool,
+}
+
+impl TcpSocket {
+    pub(crate) fn open(stack: &Stack, v6: bool) -> Result<TcpSocket, Errno> {
+        let role = Role::Idle;
+        let key = open(stack, v6, role)?;
+        Ok(TcpSocket { net: stack.net.clone(), key, v6 })
+    }
+
+    /// Whether it is an IPv6 socket.
+    pub fn is_ipv6(&self) -> bool {
+        self.v6
+    }
+
+    /// Gives the socket a local address; port 0 asks for an ephemeral one.
+    ///
+    /// # Errors
+    /// [`Errno::AddrInUse`]; [`Errno::AddrNotAvailable`] for an address that is not of the
+    /// namespace; [`Errno::Family`]; [`Errno::Invalid`] if it has one already.
+    pub fn bind(&self, addr: SocketAddr) -> Result<(), Errno> {
+        self.net.with(|s| s.bind(self.key, addr))
+    }
+
+    /// Lets others connect. At most `backlog` + 1 connections (bounded by [`BACKLOG_MAX`]) wait
+    /// to be accepted; a SYN beyond that is dropped, and its sender tries again. Binds to an
+    /// ephemeral port first if need be; on a socket that listens it changes the backlog.
+    ///
+    /// # Errors
+    /// [`Errno::Invalid`] if the socket is connected; those of [`bind`](TcpSocket::bind).
+    pub fn listen(&self, backlog: usize) -> Result<(), Errno> {
+        self.net.with(|s| s.listen(self.key, backlog))
+    }
+
+    /// Begins to connect; [`finish_connect`](TcpSocket::finish_connect) tells how it went.
+    ///
+    /// # Errors
+    /// [`Errno::IsConnected`], [`Errno::Already`], [`Errno::Invalid`] (listening, or port 0),
+    /// [`Errno::Family`], [`Errno::Unreachable`], [`Errno::AddrNotAvailable`] (no port left).
+    pub fn connect(&self, to: SocketAddr) -> Result<(), Errno> {
+        self.net.with(|s| s.start_connect(self.key, to))
+    }
+
+    /// How the connect went.
+    ///
+    /// # Errors
+    /// [`Errno::WouldBlock`] while it is not known; [`Errno::ConnRefused`],
+    /// [`Errno::TimedOut`]; [`Errno::NotConnected`] if none was begun.
+    pub fn finish_connect(&self) -> Result<(), Errno> {
+        self.net.with(|s| {
+            let (conn, side) = s.connection(self.key)?;
+            let end = &mut s.conns[conn].ends[side];
+            match end.error.take() {
+                Some(error) => Err(error),
+                None if end.connected => Ok(()),
+                None if end.dead => Err(Errno::ConnAborted),
+                None => Err(Errno::WouldBlock),
+            }
+        })
+    }
+
+    /// Takes a connection that waits.
+    ///
+    /// # Errors
+    /// [`Errno::WouldBlock`] if none does; [`Errno::Invalid`] if the socket does not listen;
+    /// [`Errno::TooManySockets`].
+    pub fn accept(&self) -> Result<TcpSocket, Errno> {
+        let key = self.net.with(|s| s.take_waiting(self.key))?;
+        Ok(TcpSocket { net: self.net.clone(), key, v6: self.v6 })
+    }
+
+    /// Up to `max` bytes that have arrived; none at all means that the peer sends no more (or
+    /// that `max` is 0).
+    ///
+    /// # Errors
+    /// [`Errno::WouldBlock`]; [`Errno::ConnReset`], [`Errno::TimedOut`] (once);
+    /// [`Errno::NotConnected`]; [`Errno::ConnAborted`] if the namespace or stack was closed.
+    pub fn try_read(&self, max: usize) -> Result<Bytes, Errno> {
+        self.net.with(|s| {
+            let (conn, side) = s.connection(self.key)?;
+            s.read(conn, side, max)
+        })
+    }
+
+    /// Writes as much of `data` as there is room for, and says how much that was. Nothing is
+    /// copied.
+    ///
+    /// # Errors
+    /// [`Errno::WouldBlock`] if there is no room; [`Errno::Closed`] after a shutdown or a
+    /// reset; [`Errno::ConnReset`], [`Errno::TimedOut`] (once); [`Errno::NotConnected`];
+    /// [`Errno::ConnAborted`].
+    pub fn try_write(&self, mut data: Bytes) -> Result<usize, Errno> {
+        self.write_some(&mut data)
+    }
+
+    /// Like [`try_write`](TcpSocket::try_write), and takes from `data` what was written.
+    ///
+    /// # Errors
+    /// As [`try_write`](TcpSocket::try_write).
+    pub fn write_some(&self, data: &mut Bytes) -> Result<usize, Errno> {
+        self.net.with(|s| {
+            let (conn, side) = s.connection(self.key)?;
+            s.write(conn, side, data)
+        })
+    }
+
+    /// How many bytes could be written now.
+    pub fn writable(&self) -> usize {
+        let state = self.net.lock();
+        let Ok((conn, side)) = state.connection(self.key) else { return 0 };
+        let c = &state.conns[conn];
+        let (end, pipe) = (&c.ends[side], &c.pipes[side]);
+        if end.connected && !end.dead && pipe.fin == Fin::Open { pipe.space() } else { 0 }
+    }
+
+    /// How many bytes could be read now.
+    pub fn readable(&self) -> usize {
+        let state = self.net.lock();
+        state
+            .connection(self.key)
+            .map_or(0, |(conn, side)| state.conns[conn].pipes[1 - side].queued)
+    }
+
+    /// Ends one direction or both: `write` sends the end of data after what was written,
+    /// `read` lets reads that would block end instead.
+    ///
+    /// # Errors
+    /// [`Errno::NotConnected`]; [`Errno::ConnAborted`].
+    pub fn shutdown(&self, read: bool, write: bool) -> Result<(), Errno> {
+        self.net.with(|s| {
+            let (conn, side) = s.connection(self.key)?;
+            let c = &mut s.conns[conn];
+            let end = &mut c.ends[side];
+            if !end.connected || end.dead {
+                return Err(Errno::NotConnected);
+            }
+            if read {
+                end.shut_read = true;
+                end.readers.wake(&mut s.wakes);
+            }
+            if write {
+                end.writers.wake(&mut s.wakes);
+                s.finish_sending(conn, side);
+            }
+            Ok(())
+        })
+    }
+
+    /// The near end.
+    ///
+    /// # Errors
+    /// [`Errno::Invalid`] before it has one.
+    pub fn local_addr(&self) -> Result<SocketAddr, Errno> {
+        let state = self.net.lock();
+        let socket = state.sockets.get(self.key).ok_or(Errno::ConnAborted)?;
+        let addr = match state.connection(self.key) {
+            Ok((conn, side)) => Some(state.conns[conn].ends[side].local),
+            Err(_) => socket.bound,
+        };
+        addr.map(|a| shown(a, self.v6)).ok_or(Errno::Invalid)
+    }
+
+    /// The far end, as it was given to `connect`.
+    ///
+    /// # Errors
+    /// [`Errno::NotConnected`].
+    pub fn peer_addr(&self) -> Result<SocketAddr, Errno> {
+        let state = self.net.lock();
+        let (conn, side) = state.connection(self.key)?;
+        let end = &state.conns[conn].ends[side];
+        if end.connected { Ok(shown(end.peer, self.v6)) } else { Err(Errno::NotConnected) }
+    }
+
+    /// Whether it listens.
+    pub fn is_listening(&self) -> bool {
+        let state = self.net.lock();
+        state.sockets.get(self.key).is_some_and(|s| matches!(s.role, Role::Listening(_)))
+    }
+
+    /// The options.
+    pub fn options(&self) -> TcpOptions {
+        let state = self.net.lock();
+        state.sockets.get(self.key).map_or_else(TcpOptions::default, |s| s.options)
+    }
+
+    /// Changes the options. Buffers are kept within 2304 bytes and 4 MiB.
+    ///
+    /// # Errors
+    /// [`Errno::ConnAborted`] if the socket is gone.
+    pub fn set_options(&self, mut options: TcpOptions) -> Result<(), Errno> {
+        options.send_buffer = options.send_buffer.clamp(*BUFFER.start(), *BUFFER.end());
+        options.receive_buffer = options.receive_buffer.clamp(*BUFFER.start(), *BUFFER.end());
+        self.net.with(|s| {
+            s.sockets.get_mut(self.key).ok_or(Errno::ConnAborted)?.options = options;
+            if let Ok((conn, side)) = s.connection(self.key) {
+                let c = &mut s.conns[conn];
+                c.pipes[side].send_buffer = options.send_buffer;
+                c.pipes[1 - side].receive_buffer = options.receive_buffer;
+                // A larger window is told like any other.
+                c.ends[side].writers.wake(&mut s.wakes);
+                s.pump(conn, 1 - side);
+            }
+            Ok(())
+        })
+    }
+
+    /// Ready once [`finish_connect`](TcpSocket::finish_connect) has an answer.
+    pub fn poll_connect(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.net.lock();
+        let Ok((conn, side)) = state.connection(self.key) else { return Poll::Ready(()) };
+        let end = &mut state.conns[conn].ends[side];
+        if end.connected || end.dead {
+            return Poll::Ready(());
+        }
+        end.writers.add(cx);
+        Poll::Pending
+    }
+
+    /// Ready once [`accept`](TcpSocket::accept) would not block.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.net.lock();
+        match state.sockets.get_mut(self.key).map(|s| &mut s.role) {
+            Some(Role::Listening(l)) if l.queue.is_empty() => {
+                l.waiting.add(cx);
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// Ready once [`try_read`](TcpSocket::try_read) would not block.
+    pub fn poll_read(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.net.lock();
+        let Ok((conn, side)) = state.connection(self.key) else { return Poll::Ready(()) };
+        let c = &mut state.conns[conn];
+        let (end, pipe) = (&mut c.ends[side], &c.pipes[1 - side]);
+        let ready = !pipe.queue.is_empty()
+            || end.dead
+            || end.shut_read
+            || end.error.is_some()
+            || pipe.fin == Fin::Arrived;
+        if ready {
+            return Poll::Ready(());
+        }
+        end.readers.add(cx);
+        Poll::Pending
+    }
+
+    /// Ready once [`try_write`](TcpSocket::try_write) would not block.
+    pub fn poll_write(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.net.lock();
+        let Ok((conn, side)) = state.connection(self.key) else { return Poll::Ready(()) };
+        let c = &mut state.conns[conn];
+        let (end, pipe) = (&mut c.ends[side], &c.pipes[side]);
+        let over = end.dead || end.error.is_some() || pipe.fin > Fin::Open;
+        if over || (end.connected && pipe.space() > 0) {
+            return Poll::Ready(());
+        }
+        end.writers.add(cx);
+        Poll::Pending
+    }
+}
+
+impl Drop for TcpSocket {
+    fn drop(&mut self) {
+        // During a panic the state may be lost; a second panic would abort the process.
+        if std::thread::panicking() {
+            return;
+        }
+        self.net.with(|s| s.close_socket(self.key));
+    }
+}
+
+pub(crate) fn open(stack: &Stack, v6: bool, role: Role) -> Result<Key, Errno> {
+    if stack.is_closed() {
+        return Err(Errno::ConnAborted);
+    }
+    stack.net.with(|s| {
+        let namespace = stack.namespace.key;
+        let ns = s.namespaces.get(namespace).ok_or(Errno::ConnAborted)?;
+        if ns.sockets.len() >= s.options.sockets {
+            return Err(Errno::TooManySockets);
+        }
+        Ok(s.add_socket(stack.id, namespace, stack.place, v6, TcpOptions::default(), role))
+    })
+}
