@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use podlab_sim::Time;
 use podlab_trace::Kind;
 
+use crate::dissect::Piece;
 use crate::errno::Errno;
 use crate::fabric::Due;
 use crate::net::State;
@@ -140,7 +141,8 @@ impl State {
             Course::Held => u64::MAX,
         };
         let (id, place, trace) = (c.id, c.ends[dir].place, &self.trace);
-        c.dissection.feed(DIRS[dir], data, now, arrives, &mut |found, answers| {
+        let piece = Piece { dir: DIRS[dir], data, at: now, arrives };
+        c.dissection.feed(piece, self.payload_limit, &mut |found, answers| {
             trace.emit(now, place, found.into_kind(id, answers))
         });
     }
@@ -153,7 +155,7 @@ impl State {
             return;
         }
         let (id, place, trace) = (c.id, c.ends[dir].place, &self.trace);
-        c.dissection.finish(DIRS[dir], now, &mut |found, answers| {
+        c.dissection.finish(DIRS[dir], &mut |found, answers| {
             trace.emit(now, place, found.into_kind(id, answers))
         });
     }
