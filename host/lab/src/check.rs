@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use podlab_trace::{Event, Seq, Verdict};
 
-use crate::expression::{Expression, Reads};
-use crate::history::History;
+use crate::expression::{Evaluator, Expression, Reads};
 use crate::scenario::Check;
 
 /// A check at work.
@@ -104,13 +103,13 @@ impl Monitor {
     }
 
     /// A mark was set at `at` ns.
-    pub fn mark(&mut self, name: &str, at: u64, history: &History) {
+    pub fn mark(&mut self, name: &str, at: u64, evaluator: &Evaluator) {
         if self.check.after.as_deref() == Some(name) && self.window == Window::Before {
             self.window = Window::Open(at);
             self.asked = false;
             // What holds when the window opens counts, although nothing changes then.
             if self.check.on.is_none() && self.form != Form::Finally {
-                self.ask(history, None, 0, at);
+                self.ask(evaluator, None, 0, at);
             }
         }
         if self.check.until.as_deref() == Some(name)
@@ -120,8 +119,8 @@ impl Monitor {
         }
     }
 
-    /// Looks at what `event` (already taken in by `history`) changed.
-    pub fn look(&mut self, history: &History, event: &Event, changed: Reads) {
+    /// Looks at what `event` (already taken in by the history) changed.
+    pub fn look(&mut self, evaluator: &Evaluator, event: &Event, changed: Reads) {
         if self.verdict.is_some() || self.form == Form::Finally {
             return;
         }
@@ -129,26 +128,26 @@ impl Monitor {
             return;
         }
         if let Some(on) = &self.check.on {
-            let value = history.event(event);
-            match on.holds(history, Some(value.clone())) {
-                Ok(true) => self.ask(history, Some(value), event.seq, event.at),
+            let value = evaluator.history().event(event);
+            match on.holds(evaluator, Some(value.clone())) {
+                Ok(true) => self.ask(evaluator, Some(value), event.seq, event.at),
                 // An event without the field asked for is not one of those meant.
                 Ok(false) | Err(_) => {}
             }
         } else if !self.asked || self.expression().reads().overlaps(changed) {
-            self.ask(history, None, event.seq, event.at);
+            self.ask(evaluator, None, event.seq, event.at);
         }
     }
 
     /// Looks at the end of a request, which is no event of the trace.
-    pub fn look_outside(&mut self, history: &History, changed: Reads, at: u64) {
+    pub fn look_outside(&mut self, evaluator: &Evaluator, changed: Reads, at: u64) {
         if self.verdict.is_none()
             && self.form != Form::Finally
             && self.check.on.is_none()
             && self.inside(at)
             && self.expression().reads().overlaps(changed)
         {
-            self.ask(history, None, 0, at);
+            self.ask(evaluator, None, 0, at);
         }
     }
 
@@ -163,10 +162,10 @@ impl Monitor {
         true
     }
 
-    fn ask(&mut self, history: &History, event: Option<cel::Value>, seq: Seq, at: u64) {
+    fn ask(&mut self, evaluator: &Evaluator, event: Option<cel::Value>, seq: Seq, at: u64) {
         self.asked = true;
         self.looked += 1;
-        let holds = match self.expression().holds(history, event) {
+        let holds = match self.expression().holds(evaluator, event) {
             Ok(holds) => {
                 self.error.clear();
                 holds
@@ -194,23 +193,31 @@ impl Monitor {
     }
 
     /// The end: what it came to.
-    pub fn finish(mut self, history: &History, at: u64) -> CheckResult {
+    pub fn finish(mut self, evaluator: &Evaluator, at: u64) -> CheckResult {
         if self.form == Form::Finally {
-            let (verdict, seen) = match self.expression().holds(history, None) {
+            let (verdict, seen) = match self.expression().holds(evaluator, None) {
                 Ok(true) => (Verdict::Pass, "it held at the end".to_owned()),
-                Ok(false) => (Verdict::Fail, self.parts(history)),
+                Ok(false) => (Verdict::Fail, self.parts(evaluator)),
                 Err(error) => (Verdict::Unknown, error),
             };
             self.verdict = Some(Decided { verdict, seen, event: 0, at });
         }
         let decided = self.verdict.clone().unwrap_or_else(|| {
             let never_open = self.window == Window::Before;
-            let error = if self.error.is_empty() { String::new() } else { format!(" ({})", self.error) };
+            let error =
+                if self.error.is_empty() { String::new() } else { format!(" ({})", self.error) };
             let (verdict, seen) = match self.form {
                 _ if never_open => (Verdict::Unknown, "its mark was never reached".to_owned()),
-                Form::Eventually => (Verdict::Fail, format!("it never held{error}; at the end {}", self.parts(history))),
-                _ if self.looked == 0 => (Verdict::Unknown, "nothing that it looks at ever happened".to_owned()),
-                _ if self.form == Form::Always && !self.error.is_empty() => (Verdict::Unknown, self.error.clone()),
+                Form::Eventually => (
+                    Verdict::Fail,
+                    format!("it never held{error}; at the end {}", self.parts(evaluator)),
+                ),
+                _ if self.looked == 0 => {
+                    (Verdict::Unknown, "nothing that it looks at ever happened".to_owned())
+                }
+                _ if self.form == Form::Always && !self.error.is_empty() => {
+                    (Verdict::Unknown, self.error.clone())
+                }
                 _ => (Verdict::Pass, format!("looked at {} times", self.looked)),
             };
             Decided { verdict, seen, event: 0, at }
@@ -240,7 +247,7 @@ impl Monitor {
     }
 
     /// The values of the two sides of a comparison, so that a failure says more than "false".
-    fn parts(&self, history: &History) -> String {
+    fn parts(&self, evaluator: &Evaluator) -> String {
         let source = self.expression().source().trim();
         let mut out = BTreeMap::new();
         for clause in source.split("&&") {
@@ -248,7 +255,7 @@ impl Monitor {
                 if let Some((left, _)) = clause.split_once(operator) {
                     let left = left.trim();
                     if let Ok(e) = Expression::compile(left)
-                        && let Ok(value) = e.value(history, None)
+                        && let Ok(value) = e.value(evaluator, None)
                     {
                         let mut text = show(&value);
                         if text.chars().count() > 200 {

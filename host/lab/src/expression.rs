@@ -81,8 +81,27 @@ const FUNCTIONS: &[(&str, Reads)] = &{
 
 /// CEL's own functions that checks may use.
 const STANDARD: &[&str] = &[
-    "size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "string", "bytes", "max",
-    "min", "has", "all", "exists", "exists_one", "map", "filter", "type", "dyn", "bool",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "max",
+    "min",
+    "has",
+    "all",
+    "exists",
+    "exists_one",
+    "map",
+    "filter",
+    "type",
+    "dyn",
+    "bool",
 ];
 
 impl Expression {
@@ -94,7 +113,8 @@ impl Expression {
         if source.len() > MAX_LENGTH {
             return Err(format!("the expression is longer than {MAX_LENGTH} bytes"));
         }
-        let program = cel::Program::compile(source).map_err(|e| format!("in the expression `{source}`: {e}"))?;
+        let program = cel::Program::compile(source)
+            .map_err(|e| format!("in the expression `{source}`: {e}"))?;
         let references = program.references();
         let mut reads = Reads::default();
         for name in references.functions() {
@@ -107,8 +127,12 @@ impl Expression {
                 reads.requests |= r.requests;
                 reads.logs |= r.logs;
             } else if !STANDARD.contains(&name) {
-                let known: Vec<_> = FUNCTIONS.iter().map(|(f, _)| *f).chain(STANDARD.iter().copied()).collect();
-                return Err(format!("in the expression `{source}`: there is no function {name:?}; there are {}", known.join(", ")));
+                let known: Vec<_> =
+                    FUNCTIONS.iter().map(|(f, _)| *f).chain(STANDARD.iter().copied()).collect();
+                return Err(format!(
+                    "in the expression `{source}`: there is no function {name:?}; there are {}",
+                    known.join(", ")
+                ));
             }
         }
         reads.now = references.has_variable("now");
@@ -130,8 +154,8 @@ impl Expression {
     ///
     /// # Errors
     /// When it cannot be told: a field is missing, types do not fit.
-    pub fn holds(&self, history: &History, event: Option<Value>) -> Result<bool, String> {
-        match self.value(history, event)? {
+    pub fn holds(&self, evaluator: &Evaluator, event: Option<Value>) -> Result<bool, String> {
+        match self.value(evaluator, event)? {
             Value::Bool(b) => Ok(b),
             other => Err(format!("`{}` is {other:?}, neither true nor false", self.source)),
         }
@@ -141,9 +165,11 @@ impl Expression {
     ///
     /// # Errors
     /// When it has none.
-    pub fn value(&self, history: &History, event: Option<Value>) -> Result<Value, String> {
-        let mut context = Context::default();
-        bind(&mut context, history);
+    pub fn value(&self, evaluator: &Evaluator, event: Option<Value>) -> Result<Value, String> {
+        let mut context = evaluator.root.new_inner_scope();
+        if self.reads.now {
+            context.add_variable_from_value("now", evaluator.history.now_seconds());
+        }
         if let Some(event) = event {
             context.add_variable_from_value("event", event);
         }
@@ -151,37 +177,59 @@ impl Expression {
     }
 }
 
-fn bind(context: &mut Context<'_, '_>, history: &History) {
-    context.add_variable_from_value("now", history.now_seconds());
+/// What expressions are evaluated in: the functions of the module's table, over one history.
+pub struct Evaluator {
+    history: History,
+    root: Context<'static, 'static>,
+}
+
+impl Evaluator {
+    /// Expressions that ask about `history`.
+    pub fn new(history: History) -> Evaluator {
+        let mut root = Context::default();
+        bind(&mut root, &history).expect("each function is declared once");
+        Evaluator { history, root }
+    }
+
+    /// What they ask about.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+}
+
+fn bind(context: &mut Context<'_, '_>, history: &History) -> Result<(), cel::DeclarationError> {
     let h = history.clone();
-    context.add_function("pod", move |name: Arc<String>| h.object("Pod", &name));
+    context.add_function("pod", move |name: Arc<String>| h.object("Pod", &name))?;
     let h = history.clone();
-    context.add_function("object", move |kind: Arc<String>, name: Arc<String>| h.object(&kind, &name));
+    context.add_function("object", move |kind: Arc<String>, name: Arc<String>| {
+        h.object(&kind, &name)
+    })?;
     let h = history.clone();
-    context.add_function("objects", move |kind: Arc<String>| h.objects(&kind));
+    context.add_function("objects", move |kind: Arc<String>| h.objects(&kind))?;
     let h = history.clone();
-    context.add_function("ready", move |pod: Arc<String>| h.ready(&pod));
+    context.add_function("ready", move |pod: Arc<String>| h.ready(&pod))?;
     let h = history.clone();
-    context.add_function("running", move |pod: Arc<String>, c: Arc<String>| h.running(&pod, &c));
+    context.add_function("running", move |pod: Arc<String>, c: Arc<String>| h.running(&pod, &c))?;
     let h = history.clone();
-    context.add_function("restarts", move |pod: Arc<String>, c: Arc<String>| h.restarts(&pod, &c));
+    context
+        .add_function("restarts", move |pod: Arc<String>, c: Arc<String>| h.restarts(&pod, &c))?;
     let h = history.clone();
-    context.add_function("requests", move |name: Arc<String>| h.requests(&name));
+    context.add_function("requests", move |name: Arc<String>| h.requests(&name))?;
     let h = history.clone();
-    context.add_function("last", move |name: Arc<String>| h.last(&name));
+    context.add_function("last", move |name: Arc<String>| h.last(&name))?;
     let h = history.clone();
-    context.add_function("logs", move |pod: Arc<String>, c: Arc<String>| h.logs(&pod, &c));
+    context.add_function("logs", move |pod: Arc<String>, c: Arc<String>| h.logs(&pod, &c))?;
     context.add_function("json", |text: Arc<String>| match serde_json::from_str(&text) {
         Ok(value) => Ok(from_json(&value)),
         Err(e) => Err(ExecutionError::function_error("json", e)),
-    });
+    })?;
     context.add_function("lines", |text: Arc<String>| {
         Value::List(Arc::new(text.lines().map(|l| Value::String(Arc::new(l.into()))).collect()))
-    });
+    })?;
     context.add_function("sum", |list: Arc<Vec<Value>>| -> Result<f64, ExecutionError> {
         Ok(numbers("sum", &list)?.iter().sum())
-    });
-    context.add_function("percentile", |list: Arc<Vec<Value>>, p: f64| -> Result<f64, ExecutionError> {
+    })?;
+    context.add_function("percentile", |list: Arc<Vec<Value>>, p: f64| {
         let mut n = numbers("percentile", &list)?;
         if n.is_empty() {
             return Err(ExecutionError::function_error("percentile", "the list is empty"));
@@ -190,7 +238,8 @@ fn bind(context: &mut Context<'_, '_>, history: &History) {
         // Nearest rank.
         let rank = (p / 100.0 * n.len() as f64).ceil().clamp(1.0, n.len() as f64) as usize;
         Ok(n[rank - 1])
-    });
+    })?;
+    Ok(())
 }
 
 fn numbers(function: &str, list: &[Value]) -> Result<Vec<f64>, ExecutionError> {
@@ -199,7 +248,9 @@ fn numbers(function: &str, list: &[Value]) -> Result<Vec<f64>, ExecutionError> {
             Value::Int(i) => Ok(*i as f64),
             Value::UInt(u) => Ok(*u as f64),
             Value::Float(f) => Ok(*f),
-            other => Err(ExecutionError::function_error(function, format!("{other:?} is not a number"))),
+            other => {
+                Err(ExecutionError::function_error(function, format!("{other:?} is not a number")))
+            }
         })
         .collect()
 }
@@ -230,5 +281,32 @@ impl JsonSchema for Expression {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string", "description": "A CEL expression.", "maxLength": MAX_LENGTH })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(source: &str) -> Result<Value, String> {
+        Expression::compile(source)?.value(&Evaluator::new(History::default()), None)
+    }
+
+    #[test]
+    fn expressions_are_cel_with_functions_of_ours() {
+        assert_eq!(value("percentile([3, 1, 2, 10], 50.0)"), Ok(Value::Float(2.0)));
+        assert_eq!(value(r"size(lines('a\nb'))"), Ok(Value::Int(2)));
+        assert_eq!(value("json('{\"a\": [1]}').a[0] == 1"), Ok(Value::Bool(true)));
+        assert_eq!(value("pod('x') == null"), Ok(Value::Bool(true)));
+        assert_eq!(value("requests('x').all(r, r.ok)"), Ok(Value::Bool(true)));
+        assert_eq!(value("now < 1.0"), Ok(Value::Bool(true)));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = |source| Expression::compile(source).unwrap_err();
+        assert!(error("reddy('web')").contains("no function \"reddy\""));
+        assert!(error("1 +").contains("1 +"));
+        assert!(value("pod('x').status.phase == 'Running'").is_err());
     }
 }

@@ -24,7 +24,6 @@ struct Inner {
     logs: BTreeMap<(String, String), Vec<Value>>,
     running: BTreeSet<PlaceId>,
     requests: BTreeMap<String, Vec<Value>>,
-    changed: Reads,
 }
 
 #[derive(Clone, Default)]
@@ -165,9 +164,9 @@ impl History {
     pub fn ready(&self, pod: &str) -> bool {
         let pod = self.object("Pod", pod);
         let conditions = field(&field(&pod, "status"), "conditions");
-        items(&conditions).iter().any(|c| {
-            is_text(&field(c, "type"), "Ready") && is_text(&field(c, "status"), "True")
-        })
+        items(&conditions)
+            .iter()
+            .any(|c| is_text(&field(c, "type"), "Ready") && is_text(&field(c, "status"), "True"))
     }
 
     /// Whether a program runs in the container of the pod.
@@ -235,8 +234,10 @@ fn is_text(value: &Value, text: &str) -> bool {
 
 #[allow(clippy::disallowed_types, reason = "cel's own map; only ever looked up by key")]
 fn map<const N: usize>(fields: [(&str, Value); N]) -> Value {
-    let map: std::collections::HashMap<_, _> =
-        fields.into_iter().map(|(k, v)| (cel::objects::Key::String(Arc::new(k.into())), v)).collect();
+    let map: std::collections::HashMap<_, _> = fields
+        .into_iter()
+        .map(|(k, v)| (cel::objects::Key::String(Arc::new(k.into())), v))
+        .collect();
     Value::Map(cel::objects::Map { map: Arc::new(map) })
 }
 

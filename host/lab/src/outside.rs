@@ -32,7 +32,8 @@ impl Clients {
         let id = self.next;
         let at = world.now().as_nanos();
         let deadline = at.saturating_add(request.timeout.0.as_nanos() as u64);
-        self.open.insert(id, Exchange { request: request.clone(), at, deadline, answer: Vec::new() });
+        self.open
+            .insert(id, Exchange { request: request.clone(), at, deadline, answer: Vec::new() });
         world.input(Input::Open { id, target: request.to.clone() });
         world.input(Input::Send { id, bytes: serde_bytes::ByteBuf::from(head(request)) });
         id
@@ -71,8 +72,12 @@ impl Clients {
                 }
                 Outside::Ended => match parse(&exchange.answer, true, &exchange.request.method) {
                     Parsed::Whole(status, body) => Ok((status, body)),
-                    Parsed::Partial if exchange.answer.is_empty() => Err("the connection was closed without an answer".into()),
-                    Parsed::Partial => Err("the connection was closed in the middle of the answer".into()),
+                    Parsed::Partial if exchange.answer.is_empty() => {
+                        Err("the connection was closed without an answer".into())
+                    }
+                    Parsed::Partial => {
+                        Err("the connection was closed in the middle of the answer".into())
+                    }
                     Parsed::Bad(error) => Err(error),
                 },
                 Outside::Failed(reason) => Err(reason),
@@ -83,7 +88,8 @@ impl Clients {
             done.push(exchange.finish(at, end));
         }
         let now = world.now().as_nanos();
-        let late: Vec<u64> = self.open.iter().filter(|(_, e)| e.deadline <= now).map(|(id, _)| *id).collect();
+        let late: Vec<u64> =
+            self.open.iter().filter(|(_, e)| e.deadline <= now).map(|(id, _)| *id).collect();
         for id in late {
             let exchange = self.open.remove(&id).expect("listed above");
             world.input(Input::Drop { id });
@@ -201,7 +207,8 @@ mod tests {
         let by_length = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
         assert_eq!(whole(by_length, false), Some((200, "hi".into())));
         assert_eq!(whole(&by_length[..by_length.len() - 1], true), None);
-        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n1\r\n!\r\n0\r\n\r\n";
+        let chunked =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n1\r\n!\r\n0\r\n\r\n";
         assert_eq!(whole(chunked, false), Some((200, "hi!".into())));
         assert_eq!(whole(&chunked[..chunked.len() - 8], true), None);
         let by_close = "HTTP/1.0 404 Not Found\r\n\r\nno";

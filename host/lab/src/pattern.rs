@@ -80,7 +80,11 @@ impl Pattern {
     pub fn read(folder: &str, files: BTreeMap<String, Vec<u8>>) -> Result<Pattern, ScenarioError> {
         let text = |path: &str| -> Result<String, ScenarioError> {
             let file = format!("{folder}/{path}");
-            let missing = |message: &str| ScenarioError { file: file.clone(), line: None, message: message.into() };
+            let missing = |message: &str| ScenarioError {
+                file: file.clone(),
+                line: None,
+                message: message.into(),
+            };
             let bytes = files.get(path).ok_or_else(|| missing("this file is missing"))?;
             String::from_utf8(bytes.clone()).map_err(|_| missing("this file is not UTF-8"))
         };
@@ -89,7 +93,10 @@ impl Pattern {
         let file: PatternFile = read_yaml(&name, &source)?;
         for manifest in &file.manifests {
             if !files.contains_key(manifest) {
-                let line = source.lines().position(|l| l.contains(manifest.as_str())).map(|n| n as u64 + 1);
+                let line = source
+                    .lines()
+                    .position(|l| l.contains(manifest.as_str()))
+                    .map(|n| n as u64 + 1);
                 let message = format!("manifests: there is no file {manifest}");
                 return Err(ScenarioError { file: name, line, message });
             }
@@ -113,7 +120,8 @@ impl Pattern {
     pub fn scenarios(&self) -> Result<Vec<(String, Scenario)>, ScenarioError> {
         let mut out = Vec::new();
         for path in self.files.keys() {
-            let Some(name) = path.strip_prefix("scenarios/").and_then(|p| p.strip_suffix(".yaml")) else {
+            let Some(name) = path.strip_prefix("scenarios/").and_then(|p| p.strip_suffix(".yaml"))
+            else {
                 continue;
             };
             let file = format!("{}/{path}", self.file.name);
@@ -123,13 +131,22 @@ impl Pattern {
                 message: "this file is not UTF-8".into(),
             })?;
             let scenario = Scenario::parse(&file, text)?;
-            for manifest in scenario.apply.iter().chain(scenario.steps.iter().flat_map(|s| match s {
-                crate::scenario::Step::Apply(files) => files.as_slice(),
-                _ => &[],
-            })) {
+            for manifest in
+                scenario.apply.iter().chain(scenario.steps.iter().flat_map(|s| match s {
+                    crate::scenario::Step::Apply(files) => files.as_slice(),
+                    _ => &[],
+                }))
+            {
                 if !self.files.contains_key(manifest) {
-                    let line = text.lines().position(|l| l.contains(manifest.as_str())).map(|n| n as u64 + 1);
-                    return Err(ScenarioError { file, line, message: format!("apply: there is no file {manifest}") });
+                    let line = text
+                        .lines()
+                        .position(|l| l.contains(manifest.as_str()))
+                        .map(|n| n as u64 + 1);
+                    return Err(ScenarioError {
+                        file,
+                        line,
+                        message: format!("apply: there is no file {manifest}"),
+                    });
                 }
             }
             out.push((name.to_owned(), scenario));

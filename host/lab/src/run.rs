@@ -8,7 +8,7 @@ use podlab_wasm::Engine;
 use podlab_world::{Fault, Images, Input, Recording, World, WorldOptions};
 
 use crate::check::Monitor;
-use crate::expression::Expression;
+use crate::expression::{Evaluator, Expression};
 use crate::history::History;
 use crate::outside::Clients;
 use crate::pattern::Pattern;
@@ -46,7 +46,7 @@ struct Run<'a> {
     pattern: &'a Pattern,
     scenario: &'a Scenario,
     world: World,
-    history: History,
+    evaluator: Evaluator,
     monitors: Vec<Monitor>,
     clients: Clients,
     loads: BTreeMap<String, LoadState>,
@@ -86,7 +86,7 @@ impl Runner {
             pattern,
             scenario,
             world,
-            history: History::default(),
+            evaluator: Evaluator::new(History::default()),
             monitors: scenario.checks.iter().map(Monitor::new).collect(),
             clients: Clients::default(),
             loads: BTreeMap::new(),
@@ -132,7 +132,10 @@ impl<'a> Run<'a> {
                 Stop::Reached | Stop::Idle => return Ok(()),
                 Stop::Budget => {}
                 Stop::Livelock => {
-                    return Err(format!("the world spins without moving time at {}", self.world.now()));
+                    return Err(format!(
+                        "the world spins without moving time at {}",
+                        self.world.now()
+                    ));
                 }
             }
         }
@@ -146,18 +149,18 @@ impl<'a> Run<'a> {
             let Some(last) = events.last() else { break };
             self.read = last.seq;
             for event in &events {
-                let changed = self.history.take(event);
+                let changed = self.evaluator.history().take(event);
                 for monitor in &mut self.monitors {
-                    monitor.look(&self.history, event, changed);
+                    monitor.look(&self.evaluator, event, changed);
                 }
             }
         }
         let now = self.world.now().as_nanos();
-        self.history.advance(now);
+        self.evaluator.history().advance(now);
         for finished in self.clients.take(&mut self.world) {
-            let changed = self.history.finished(&finished);
+            let changed = self.evaluator.history().finished(&finished);
             for monitor in &mut self.monitors {
-                monitor.look_outside(&self.history, changed, now);
+                monitor.look_outside(&self.evaluator, changed, now);
             }
         }
         for load in self.loads.values_mut() {
@@ -208,11 +211,15 @@ impl<'a> Run<'a> {
                         self.loads.get(name).is_none_or(|l| l.next().is_none() && l.open.is_empty())
                     }
                     Waiting::Holds(expression, deadline) => {
-                        match expression.holds(&self.history, None) {
+                        match expression.holds(&self.evaluator, None) {
                             Ok(true) => true,
                             result if now >= *deadline => {
-                                let why = result.err().map(|e| format!(" ({e})")).unwrap_or_default();
-                                return Err(format!("wait: `{}` did not come to hold in time{why}", expression.source().trim()));
+                                let why =
+                                    result.err().map(|e| format!(" ({e})")).unwrap_or_default();
+                                return Err(format!(
+                                    "wait: `{}` did not come to hold in time{why}",
+                                    expression.source().trim()
+                                ));
                             }
                             _ => false,
                         }
@@ -234,7 +241,9 @@ impl<'a> Run<'a> {
             Step::Delete(object) => {
                 self.world.delete_object(&object.kind, &object.namespace, &object.name)?;
             }
-            Step::Sleep(span) => self.waiting = Some(Waiting::Until(now + span.0.as_nanos() as u64)),
+            Step::Sleep(span) => {
+                self.waiting = Some(Waiting::Until(now + span.0.as_nanos() as u64))
+            }
             Step::At(span) => self.waiting = Some(Waiting::Until(span.0.as_nanos() as u64)),
             Step::Wait(wait) => {
                 let deadline = now + wait.within.0.as_nanos() as u64;
@@ -242,7 +251,7 @@ impl<'a> Run<'a> {
             }
             Step::Mark(name) => {
                 for monitor in &mut self.monitors {
-                    monitor.mark(name, now, &self.history);
+                    monitor.mark(name, now, &self.evaluator);
                 }
             }
             Step::Request(request) => {
@@ -251,7 +260,8 @@ impl<'a> Run<'a> {
             }
             Step::Load(load) => {
                 let total = (load.rate * load.duration.0.as_secs_f64()).round() as u64;
-                let state = LoadState { load: load.clone(), began: now, sent: 0, total, open: Vec::new() };
+                let state =
+                    LoadState { load: load.clone(), began: now, sent: 0, total, open: Vec::new() };
                 self.loads.insert(load.request.name.clone(), state);
             }
             Step::Join(name) => self.waiting = Some(Waiting::Load(name.clone())),
@@ -274,7 +284,8 @@ impl<'a> Run<'a> {
 
     fn apply(&mut self, files: &[String]) -> Result<(), String> {
         for file in files {
-            let text = self.pattern.text(file).ok_or_else(|| format!("apply: there is no file {file}"))?;
+            let text =
+                self.pattern.text(file).ok_or_else(|| format!("apply: there is no file {file}"))?;
             self.world.apply(text).map_err(|e| format!("apply {file}: {e}"))?;
         }
         Ok(())
@@ -283,7 +294,7 @@ impl<'a> Run<'a> {
     fn finish(mut self, name: &str, seed: u64, error: String) -> Finished {
         let now = self.world.now().as_nanos();
         let checks: Vec<_> =
-            self.monitors.drain(..).map(|m| m.finish(&self.history, now)).collect();
+            self.monitors.drain(..).map(|m| m.finish(&self.evaluator, now)).collect();
         let verdict = Report::judge(&checks, &error);
         let trace = self.world.trace().clone();
         self.world.mark();

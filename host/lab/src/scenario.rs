@@ -218,7 +218,8 @@ impl Span {
     /// # Errors
     /// A sentence that says what is wrong.
     pub fn parse(text: &str) -> Result<Span, String> {
-        let wrong = || format!("{text:?} is not a span of time: write for example 250ms, 5s or 1m30s");
+        let wrong =
+            || format!("{text:?} is not a span of time: write for example 250ms, 5s or 1m30s");
         let mut total = Duration::ZERO;
         let mut rest = text.trim();
         if rest.is_empty() {
@@ -320,25 +321,44 @@ impl Scenario {
         let loads: Vec<&str> = self
             .steps
             .iter()
-            .filter_map(|s| if let Step::Load(l) = s { Some(l.request.name.as_str()) } else { None })
+            .filter_map(
+                |s| if let Step::Load(l) = s { Some(l.request.name.as_str()) } else { None },
+            )
             .collect();
         for step in &self.steps {
             match step {
                 Step::Load(l) if !(l.rate > 0.0 && l.rate <= 100_000.0) => {
-                    return Err(("rate:".into(), format!("load.rate is {}: it must be above 0 and at most 100000 requests a second", l.rate)));
+                    return Err((
+                        "rate:".into(),
+                        format!(
+                            "load.rate is {}: it must be above 0 and at most 100000 requests a second",
+                            l.rate
+                        ),
+                    ));
                 }
                 Step::Join(name) if !loads.contains(&name.as_str()) => {
-                    return Err((name.clone(), format!("join names the load {name:?}, but there are only {loads:?}")));
+                    return Err((
+                        name.clone(),
+                        format!("join names the load {name:?}, but there are only {loads:?}"),
+                    ));
                 }
                 Step::FaultFor(f) if f.fault.end().is_none() => {
-                    return Err(("faultFor".into(), format!("faultFor needs a fault that can end; {} happens once: write it under `fault`", f.fault.name())));
+                    return Err((
+                        "faultFor".into(),
+                        format!(
+                            "faultFor needs a fault that can end; {} happens once: write it under `fault`",
+                            f.fault.name()
+                        ),
+                    ));
                 }
                 _ => {}
             }
         }
         let mut names = std::collections::BTreeSet::new();
         for check in &self.checks {
-            let at = |message: String| (check.name.clone(), format!("check {:?}: {message}", check.name));
+            let at = |message: String| {
+                (check.name.clone(), format!("check {:?}: {message}", check.name))
+            };
             if !names.insert(&check.name) {
                 return Err(at("there is another one of this name".into()));
             }
@@ -347,7 +367,9 @@ impl Scenario {
                 return Err(at("needs exactly one of eventually, always, never, finally".into()));
             }
             if check.finally.is_some() && (check.on.is_some() || check.within.is_some()) {
-                return Err(at("`finally` looks once, at the end: it takes neither `on` nor `within`".into()));
+                return Err(at(
+                    "`finally` looks once, at the end: it takes neither `on` nor `within`".into(),
+                ));
             }
             for mark in check.after.iter().chain(&check.until) {
                 if !marks.contains(&mark.as_str()) {
@@ -356,7 +378,10 @@ impl Scenario {
             }
         }
         if self.checks.is_empty() {
-            return Err(("checks".into(), "checks: a scenario without checks proves nothing".into()));
+            return Err((
+                "checks".into(),
+                "checks: a scenario without checks proves nothing".into(),
+            ));
         }
         Ok(())
     }
@@ -375,7 +400,10 @@ impl Scenario {
 ///
 /// # Errors
 /// With file and line.
-pub fn read_yaml<T: serde::de::DeserializeOwned>(file: &str, text: &str) -> Result<T, ScenarioError> {
+pub fn read_yaml<T: serde::de::DeserializeOwned>(
+    file: &str,
+    text: &str,
+) -> Result<T, ScenarioError> {
     if text.len() > 1 << 20 {
         let message = "the file is larger than 1 MiB".into();
         return Err(ScenarioError { file: file.into(), line: None, message });
