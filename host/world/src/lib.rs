@@ -15,7 +15,7 @@
 //! Real time, HTTP servers, files of the machine. Whoever drives a world owns those.
 #![warn(missing_docs)]
 
-mod apply;
+pub mod apply;
 pub mod cluster;
 pub mod fault;
 pub mod gateway;
