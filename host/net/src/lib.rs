@@ -2,16 +2,16 @@
 //! their faults, and the messages found in what travels.
 //!
 //! # Layout
-//! - [`net`]: the network of a world and what can be changed about it
-//! - [`namespace`]: what a pod has (addresses, ports) and what a container sees of it (a stack)
-//! - [`tcp`]: connections as state machines, and sockets over them
-//! - [`udp`]: datagrams
-//! - [`stream`]: `async` connections and listeners for the host's own clients and servers
-//! - [`dns`]: names
-//! - [`service`]: virtual addresses in front of endpoints
-//! - [`link`]: what the way between two ends does to packets
-//! - [`policy`]: who may send to whom
-//! - [`dissect`]: protocols recognised in the bytes of a connection
+//! - [`net`][]: the network of a world and what can be changed about it
+//! - [`namespace`][]: what a pod has (addresses, ports) and what a container sees of it (a stack)
+//! - [`tcp`][]: connections as state machines, and sockets over them
+//! - [`udp`][]: datagrams
+//! - [`stream`][]: `async` connections and listeners for the host's own clients and servers
+//! - [`dns`][]: names
+//! - [`service`][]: virtual addresses in front of endpoints
+//! - [`link`][]: what the way between two ends does to packets
+//! - [`policy`][]: who may send to whom
+//! - [`dissect`][]: protocols recognised in the bytes of a connection
 //! - `fabric`: packets under way, in order of arrival; the only place that waits for time
 //! - `ports`, `table`: who is bound to what; keys that never mean another
 //!

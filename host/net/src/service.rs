@@ -102,8 +102,15 @@ impl Services {
     }
 
     /// Where a packet from a pod of `node` to `to` goes. Chooses an endpoint at random, each
-    /// equally likely, as kube-proxy's iptables rules do.
-    pub(crate) fn route(&mut self, node: &str, to: SocketAddr, udp: bool) -> Route {
+    /// equally likely, as kube-proxy's iptables rules do; but `keep`, the endpoint chosen for
+    /// this flow before, while it is one.
+    pub(crate) fn route(
+        &mut self,
+        node: &str,
+        to: SocketAddr,
+        udp: bool,
+        keep: Option<SocketAddr>,
+    ) -> Route {
         let Some(names) = self.by_ip.get(&to.ip()) else { return Route::Direct };
         let mut nowhere = None;
         for name in names {
@@ -121,6 +128,11 @@ impl Services {
             } else {
                 format!("{}:{}", service.name, port.name)
             };
+            if let Some(keep) = keep
+                && port.endpoints.contains(&keep)
+            {
+                return Route::Endpoint(keep, label);
+            }
             return match port.endpoints.len() as u64 {
                 0 => Route::Reject(label),
                 1 => Route::Endpoint(port.endpoints[0], label),
@@ -152,19 +164,19 @@ mod tests {
     fn routes_by_what_the_node_knows() {
         let mut services = Services::new(Rng::named(1, "t"));
         let vip: SocketAddr = "10.96.0.1:80".parse().unwrap();
-        assert_eq!(services.route("n1", vip, false), Route::Direct);
+        assert_eq!(services.route("n1", vip, false, None), Route::Direct);
         services.set(service(&[]));
         let label = "default/web:http".to_owned();
-        assert_eq!(services.route("n1", vip, false), Route::Reject(label.clone()));
-        assert_eq!(services.route("n1", vip, true), Route::Nowhere("default/web".into()));
+        assert_eq!(services.route("n1", vip, false, None), Route::Reject(label.clone()));
+        assert_eq!(services.route("n1", vip, true, None), Route::Nowhere("default/web".into()));
         services.set_on("n1", "default/web".into(), Some(service(&["10.0.0.1:8080"])));
         let there = Route::Endpoint("10.0.0.1:8080".parse().unwrap(), label.clone());
-        assert_eq!(services.route("n1", vip, false), there);
-        assert_eq!(services.route("n2", vip, false), Route::Reject(label));
+        assert_eq!(services.route("n1", vip, false, None), there);
+        assert_eq!(services.route("n2", vip, false, None), Route::Reject(label));
         services.set_on("n2", "default/web".into(), None);
-        assert_eq!(services.route("n2", vip, false), Route::Direct);
+        assert_eq!(services.route("n2", vip, false, None), Route::Direct);
         services.remove("default/web");
-        assert_eq!(services.route("n1", vip, false), Route::Direct);
+        assert_eq!(services.route("n1", vip, false, None), Route::Direct);
     }
 
     #[test]
@@ -174,7 +186,7 @@ mod tests {
         services.set(service(&["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"]));
         let mut seen = BTreeMap::<String, u32>::new();
         for _ in 0..3000 {
-            let Route::Endpoint(e, _) = services.route("n", vip, false) else {
+            let Route::Endpoint(e, _) = services.route("n", vip, false, None) else {
                 panic!("no endpoint")
             };
             *seen.entry(e.to_string()).or_default() += 1;

@@ -24,16 +24,36 @@ const QUEUE_MAX: usize = 212_992;
 /// What a datagram takes of the queue beside its bytes.
 const OVERHEAD: usize = 256;
 
+/// The most Services that a socket talks to at a time.
+const TRANSLATIONS_MAX: usize = 64;
+
 pub(crate) struct Datagrams {
     peer: Option<SocketAddr>,
     queue: VecDeque<(SocketAddr, Bytes, Seq)>,
     queued: usize,
     limit: usize,
     error: Option<Errno>,
+    /// Virtual addresses it sent to, and the endpoints that were chosen: what comes from an
+    /// endpoint comes from the virtual address (conntrack does this on a node).
+    translated: Vec<(SocketAddr, SocketAddr)>,
     hop_limit: u8,
     /// Whether the trace knows that it is bound.
     pub(crate) told: bool,
     pub(crate) readers: Wakers,
+}
+
+impl Datagrams {
+    fn translate(&self, from: SocketAddr) -> SocketAddr {
+        self.translated.iter().find(|(_, e)| *e == from).map_or(from, |(vip, _)| *vip)
+    }
+
+    fn remember(&mut self, vip: SocketAddr, endpoint: SocketAddr) {
+        self.translated.retain(|(v, e)| *v != vip && *e != endpoint);
+        if self.translated.len() >= TRANSLATIONS_MAX {
+            self.translated.remove(0);
+        }
+        self.translated.push((vip, endpoint));
+    }
 }
 
 impl State {
@@ -70,7 +90,16 @@ impl State {
         let bound = self.sockets[key].bound.expect("bound above");
         let from_ip = if bound.ip().is_unspecified() { source } else { bound.ip() };
         let from = SocketAddr::new(from_ip, bound.port());
-        let (target, _, kind) = self.route(namespace, to, true);
+        let keep = match &self.sockets[key].role {
+            Role::Datagrams(d) => d.translated.iter().find(|(vip, _)| *vip == to).map(|t| t.1),
+            _ => None,
+        };
+        let (target, _, kind) = self.route(namespace, to, true, keep);
+        if target != to
+            && let Role::Datagrams(d) = &mut self.sockets[key].role
+        {
+            d.remember(to, target);
+        }
         let found = match kind {
             Target::Host => self.locate(namespace, target.ip()),
             Target::Rejected | Target::Nowhere => None,
@@ -128,7 +157,7 @@ impl State {
             let Some(socket) = self.sockets.get(*k) else { return false };
             match &socket.role {
                 // A connected socket takes from its peer alone.
-                Role::Datagrams(d) => d.peer.is_none_or(|p| p == from),
+                Role::Datagrams(d) => d.peer.is_none_or(|p| p == d.translate(from)),
                 _ => false,
             }
         };
@@ -139,7 +168,7 @@ impl State {
             };
             if d.queued + data.len() + OVERHEAD <= d.limit {
                 d.queued += data.len() + OVERHEAD;
-                d.queue.push_back((from, data, seq));
+                d.queue.push_back((d.translate(from), data, seq));
                 d.readers.wake(&mut self.wakes);
             }
             return;
@@ -156,7 +185,7 @@ impl State {
     pub(crate) fn nobody_there(&mut self, socket: Key, peer: SocketAddr) {
         let Some(socket) = self.sockets.get_mut(socket) else { return };
         let Role::Datagrams(d) = &mut socket.role else { return };
-        if d.peer == Some(peer) {
+        if d.peer == Some(d.translate(peer)) {
             d.error = Some(Errno::ConnRefused);
             d.readers.wake(&mut self.wakes);
         }
@@ -192,6 +221,7 @@ impl UdpSocket {
             queued: 0,
             limit: QUEUE_MAX,
             error: None,
+            translated: Vec::new(),
             hop_limit: 64,
             told: false,
             readers: Wakers::default(),

@@ -43,8 +43,11 @@ fn dissect(talk: &[(Dir, &str)], cuts: &[usize]) -> Vec<String> {
     out
 }
 
+/// What was said by whom, and what is found in it.
+type Talk = (&'static [(Dir, &'static str)], &'static [&'static str]);
+
 /// An empty text ends its direction.
-const TALKS: &[(&[(Dir, &str)], &[&str])] = &[
+const TALKS: &[Talk] = &[
     (
         &[
             (C, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"),

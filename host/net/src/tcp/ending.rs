@@ -182,6 +182,8 @@ impl State {
                 c.pipes[1 - side].queued = 0;
                 if side == SERVER {
                     c.listener = None;
+                } else if c.pipes[CLIENT].flight.is_empty() {
+                    self.forget_pending(conn);
                 }
             }
             self.reap(conn);

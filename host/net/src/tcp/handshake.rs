@@ -35,7 +35,7 @@ impl State {
     ) -> Key {
         let s = &self.sockets[socket];
         let (namespace, place, options) = (s.namespace, s.place, s.options);
-        let (target_addr, via, target) = self.route(namespace, to, false);
+        let (target_addr, via, target) = self.route(namespace, to, false, None);
         let found = match target {
             Target::Host => self.locate(namespace, target_addr.ip()),
             Target::Rejected | Target::Nowhere => None,
@@ -75,9 +75,10 @@ impl State {
         namespace: Key,
         to: SocketAddr,
         udp: bool,
+        keep: Option<SocketAddr>,
     ) -> (SocketAddr, String, Target) {
         let node = &self.namespaces[namespace].node;
-        match self.services.route(node, to, udp) {
+        match self.services.route(node, to, udp, keep) {
             Route::Direct => (to, String::new(), Target::Host),
             Route::Endpoint(endpoint, via) => (endpoint, via, Target::Host),
             Route::Reject(via) => (to, via, Target::Rejected),

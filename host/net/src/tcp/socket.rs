@@ -161,15 +161,20 @@ impl State {
     }
 
     pub(crate) fn start_connect(&mut self, key: Key, to: SocketAddr) -> Result<(), Errno> {
-        let socket = self.sockets.get(key).ok_or(Errno::ConnAborted)?;
-        match socket.role {
+        match self.sockets.get(key).ok_or(Errno::ConnAborted)?.role {
             Role::Idle => {}
-            Role::Connection { conn, side } => {
-                let connected = self.conns.get(conn).is_some_and(|c| c.ends[side].connected);
-                return Err(if connected { Errno::IsConnected } else { Errno::Already });
-            }
+            Role::Connection { conn, side } => match self.conns.get(conn).map(|c| &c.ends[side]) {
+                Some(end) if end.connected => return Err(Errno::IsConnected),
+                Some(end) if !end.dead => return Err(Errno::Already),
+                // It failed before: as on Linux, one may try again.
+                _ => {
+                    self.sockets[key].role = Role::Idle;
+                    self.close_end(conn, side);
+                }
+            },
             Role::Listening(_) | Role::Datagrams(_) => return Err(Errno::Invalid),
         }
+        let socket = &self.sockets[key];
         if to.is_ipv6() != socket.v6 {
             return Err(Errno::Family);
         }
@@ -190,6 +195,11 @@ impl State {
         let ns = &mut self.namespaces[namespace];
         let source = ns.source(to.ip())?;
         let (local, lent) = match bound {
+            // Linux: no way leads from the loopback to elsewhere.
+            Some(b) if b.ip().is_loopback() && !ns.has(to.ip()) => return Err(Errno::Invalid),
+            Some(b) if b.is_ipv4() != to.is_ipv4() && !b.ip().is_unspecified() => {
+                return Err(Errno::Invalid);
+            }
             Some(b) if !b.ip().is_unspecified() => (b, None),
             Some(b) => (SocketAddr::new(source, b.port()), None),
             None => {

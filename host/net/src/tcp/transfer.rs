@@ -17,6 +17,8 @@ use crate::tcp::conn::{Chunk, DIRS, Fin, InFlight, SEGMENT, Segment, charge};
 const RTO_MIN: Duration = Duration::from_millis(200);
 /// …and the longest (Linux `TCP_RTO_MAX`).
 const RTO_MAX: Duration = Duration::from_secs(120);
+/// How often data is sent again that its program left behind (Linux `tcp_orphan_retries`).
+const ORPHAN_RETRIES: u32 = 8;
 /// Pieces smaller than this are copied together when they are sent or read at once.
 const SMALL: usize = 16_384;
 
@@ -285,20 +287,23 @@ impl State {
 
     fn tell_window(&mut self, conn: Key, dir: usize, probes: u32) {
         let now = self.now();
-        let Some(path) = self.way(conn, 1 - dir) else { return };
-        let due = |probes| Due::Window { conn, dir, probes };
-        if self.links.loses(&path) {
+        let path = self.way(conn, 1 - dir).filter(|p| !self.links.loses(p));
+        let (at, probes) = match path {
+            Some(path) => (self.links.arrival(&path, now, 0), 0),
             // Lost: the sender's zero-window probe will ask for it.
-            self.fabric.push(now + backoff(probes), due(probes + 1));
-        } else {
-            let at = self.links.arrival(&path, now, 0);
-            self.fabric.push(at, due(0));
-        }
+            None => (now + backoff(probes), probes + 1),
+        };
+        self.fabric.push(at, Due::Window { conn, dir, probes });
     }
 
     pub(crate) fn window(&mut self, conn: Key, dir: usize, probes: u32) {
         if probes > 0 {
-            if self.conns.get(conn).is_some_and(|c| !c.ends[dir].dead) {
+            if self.conns.get(conn).is_none_or(|c| c.ends[dir].dead) {
+                return;
+            }
+            if probes > self.options.data_retries {
+                self.timed_out(conn, dir);
+            } else {
                 self.tell_window(conn, dir, probes);
             }
             return;
@@ -384,7 +389,9 @@ impl State {
         if pipe.held.is_empty() || c.ends[dir].dead {
             return;
         }
-        if pipe.tries == self.options.data_retries {
+        let orphan = c.ends[dir].orphan;
+        let most = self.options.data_retries;
+        if pipe.tries >= if orphan { most.min(ORPHAN_RETRIES) } else { most } {
             self.timed_out(conn, dir);
             return;
         }

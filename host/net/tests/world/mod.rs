@@ -34,7 +34,7 @@ impl World {
             net.add_node(node, trace.place(0, node, "", "", ""));
         }
         let stack = |name: &str, node: &str, ip: &str| {
-            let ns = pod(&net, &trace, name, node, ip);
+            let ns = pod(&net, &trace, 0, name, node, ip);
             ns.stack(trace.place(0, node, "default", name, "main"))
         };
         let (a, b) = (stack("a", "n1", "10.0.1.1"), stack("b", "n1", "10.0.1.2"));
@@ -79,8 +79,8 @@ impl World {
     }
 }
 
-pub fn pod(net: &Net, trace: &Trace, name: &str, node: &str, ip: &str) -> Namespace {
-    let place: PlaceId = trace.place(0, node, "default", name, "");
+pub fn pod(net: &Net, trace: &Trace, at: u64, name: &str, node: &str, ip: &str) -> Namespace {
+    let place: PlaceId = trace.place(at, node, "default", name, "");
     let external = node.is_empty();
     net.namespace(NamespaceSpec {
         name: name.into(),
