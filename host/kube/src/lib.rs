@@ -1,1 +1,12 @@
-//! stub
+//! Kubernetes, as far as a world needs it: objects, API server, scheduler, kubelet.
+//!
+//! # Layout
+//! - [`store`]: the objects, their rules, watches
+//! - [`schema`]: what fields there are, for strict decoding and merging
+//! - [`api`]: the REST paths of the API server over the store
+//!
+//! # What this crate must never know
+//! WebAssembly (it sees a `Runtime` trait), real time, sockets of the host.
+#![warn(missing_docs)]
+
+pub mod store;

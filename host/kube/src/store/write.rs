@@ -1,0 +1,458 @@
+//! Create, update and delete, with Kubernetes' rules for metadata
+//! (`k8s.io/apiserver/pkg/registry/rest/{create,update,delete}.go`).
+
+use podlab_trace::Verb;
+use serde_json::Value;
+
+use super::error::{Error, FieldError};
+use super::object::{self, Object, meta_mut};
+use super::resource::{Context, Row};
+use super::{DeleteOptions, Deleted, Part, Propagation, Store, Streams, WriteOptions, names};
+
+/// What only the server writes.
+const SERVER_FIELDS: [&str; 6] = [
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "selfLink",
+];
+
+impl Store {
+    /// Creates an object: fills in defaults, admits, validates, stores.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, `Invalid`, `Forbidden`, `NotFound` (of the namespace), ... as Kubernetes.
+    pub fn create(&self, resource: &str, object: Value) -> Result<Object, Error> {
+        self.create_with(resource, object, &WriteOptions::default())
+    }
+
+    /// [`create`](Store::create) with options.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn create_with(
+        &self,
+        resource: &str,
+        mut object: Value,
+        options: &WriteOptions,
+    ) -> Result<Object, Error> {
+        let row = self.require_row(resource)?;
+        let mut streams = self.lock().streams.clone();
+        self.prepare(&row, &mut object);
+        self.namespace_accepts(&row, &object)?;
+        (row.hooks.default)(&mut object);
+        let now = object::time(self.sim.unix_nanos());
+        self.fill_metadata(&row, &mut object, &mut streams, &now);
+        let mut context = Context { store: self, rng: &mut streams.allocation };
+        (row.hooks.prepare_create)(&mut context, &mut object)?;
+        self.validate(&row, &object, None)?;
+        let (namespace, name) = (object::namespace(&object), object::name(&object));
+        if self.get(resource, namespace, name).is_some() {
+            return Err(Error::already_exists(&row, name));
+        }
+        if options.dry_run {
+            return Ok(Object::new(object));
+        }
+        self.lock().streams = streams;
+        self.commit(&row, Verb::Added, object)
+    }
+
+    /// Type, and a namespace only where there is one.
+    fn prepare(&self, row: &Row, object: &mut Value) {
+        let map = object::map_mut(object);
+        map.insert("apiVersion".into(), row.api_version().into());
+        map.insert("kind".into(), row.kind.as_ref().into());
+        let meta = meta_mut(object);
+        // Server-side apply is not here yet, so nobody's fields are tracked.
+        meta.remove("managedFields");
+        if !row.namespaced {
+            meta.remove("namespace");
+        }
+    }
+
+    fn fill_metadata(&self, row: &Row, object: &mut Value, streams: &mut Streams, now: &str) {
+        if row.has_status() && row.plural != "nodes" {
+            // Only a node registers with its status.
+            object::map_mut(object).remove("status");
+        }
+        let base = object::meta(object, "generateName").to_string();
+        let generate = object::name(object).is_empty() && !base.is_empty();
+        let namespace = object::namespace(object).to_string();
+        let resource = row.qualified();
+        let meta = meta_mut(object);
+        for field in SERVER_FIELDS.iter().chain(&["resourceVersion"]) {
+            meta.remove(*field);
+        }
+        if generate {
+            // Kubernetes tries 8 times and gives up; 27^5 names make the difference moot.
+            let mut name = names::generate(&mut streams.names, &base);
+            while self.get(&resource, &namespace, &name).is_some() {
+                name = names::generate(&mut streams.names, &base);
+            }
+            meta.insert("name".into(), name.into());
+        }
+        meta.insert("uid".into(), names::uid(&mut streams.uids).into());
+        meta.insert("creationTimestamp".into(), now.into());
+        if row.generation {
+            meta.insert("generation".into(), 1.into());
+        }
+    }
+
+    /// The namespace must exist and must not be going (admission plugin NamespaceLifecycle).
+    fn namespace_accepts(&self, row: &Row, object: &Value) -> Result<(), Error> {
+        if !row.namespaced {
+            return Ok(());
+        }
+        let namespace = object::namespace(object);
+        if namespace.is_empty() {
+            return Err(Error::bad_request("an empty namespace may not be set during creation"));
+        }
+        let ns = self.require("namespaces", "", namespace)?;
+        if ns["status"]["phase"] == "Terminating" || object::deleting(&ns) {
+            let why = format!(
+                "unable to create new content in namespace {namespace} because it is being terminated"
+            );
+            let mut e = Error::forbidden(row, object::name(object), &why);
+            if let Some(details) = &mut e.details {
+                details.causes.push(super::error::Cause {
+                    reason: "NamespaceTerminating".into(),
+                    message: format!("namespace {namespace} is being terminated"),
+                    field: "metadata.namespace".into(),
+                });
+            }
+            return Err(e);
+        }
+        Ok(())
+    }
+
+    fn validate(&self, row: &Row, object: &Value, old: Option<&Value>) -> Result<(), Error> {
+        let mut errors: Vec<FieldError> = Vec::new();
+        super::kinds::metadata::validate(row, object, old, &mut errors);
+        match old {
+            None => (row.hooks.validate)(object, &mut errors),
+            Some(old) => (row.hooks.validate_update)(object, old, &mut errors),
+        }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::invalid(&row.kind, &row.group, object::name(object), &errors))
+        }
+    }
+
+    /// Replaces an object (not its status, where that is a subresource). An empty
+    /// resourceVersion replaces whatever is there; otherwise it must be the current one.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict`, `Invalid`.
+    pub fn update(&self, resource: &str, object: Value) -> Result<Object, Error> {
+        self.update_with(resource, object, Part::Main, &WriteOptions::default())
+    }
+
+    /// Replaces an object's status.
+    ///
+    /// # Errors
+    /// As [`update`](Store::update).
+    pub fn update_status(&self, resource: &str, object: Value) -> Result<Object, Error> {
+        self.update_with(resource, object, Part::Status, &WriteOptions::default())
+    }
+
+    /// Replaces a part of an object.
+    ///
+    /// # Errors
+    /// As [`update`](Store::update).
+    pub fn update_with(
+        &self,
+        resource: &str,
+        mut new: Value,
+        part: Part,
+        options: &WriteOptions,
+    ) -> Result<Object, Error> {
+        let row = self.require_row(resource)?;
+        self.prepare(&row, &mut new);
+        let (namespace, name) =
+            (object::namespace(&new).to_string(), object::name(&new).to_string());
+        let Some(old) = self.get(resource, &namespace, &name) else {
+            if row.create_on_update
+                && part == Part::Main
+                && object::meta(&new, "resourceVersion").is_empty()
+            {
+                return self.create_with(resource, new, options);
+            }
+            return Err(Error::not_found(&row, &name));
+        };
+        let (new_uid, old_uid) = (object::uid(&new), object::uid(&old));
+        if !new_uid.is_empty() && new_uid != old_uid {
+            return Err(Error::conflict(
+                &row,
+                &name,
+                &format!(
+                    "StorageError: invalid object, Code: 4, Key: /registry/{}/{}{name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {new_uid}, UID in object meta: {old_uid}",
+                    row.plural,
+                    if namespace.is_empty() { String::new() } else { format!("{namespace}/") },
+                ),
+            ));
+        }
+        let version = object::meta(&new, "resourceVersion");
+        if !version.is_empty() && version != "0" && version != object::meta(&old, "resourceVersion")
+        {
+            return Err(Error::modified(&row, &name));
+        }
+
+        let meta = meta_mut(&mut new);
+        for field in SERVER_FIELDS.iter().chain(&["resourceVersion"]) {
+            match old["metadata"].get(*field) {
+                Some(value) => meta.insert((*field).into(), value.clone()),
+                None => meta.remove(*field),
+            };
+        }
+        match part {
+            Part::Main if row.has_status() => keep(&mut new, &old, "status"),
+            Part::Main | Part::Whole => {}
+            Part::Status => {
+                let status = new["status"].take();
+                let (labels, annotations) =
+                    (new["metadata"]["labels"].take(), new["metadata"]["annotations"].take());
+                new = Value::clone(&old);
+                object::map_mut(&mut new).insert("status".into(), status);
+                // Pods and nodes take labels and annotations with their status.
+                if matches!(&*row.plural, "pods" | "nodes") {
+                    for (field, value) in [("labels", labels), ("annotations", annotations)] {
+                        if value.is_null() {
+                            meta_mut(&mut new).remove(field);
+                        } else {
+                            meta_mut(&mut new).insert(field.into(), value);
+                        }
+                    }
+                }
+                if new["status"].is_null() {
+                    object::map_mut(&mut new).remove("status");
+                }
+            }
+        }
+        let mut streams = self.lock().streams.clone();
+        if part == Part::Main {
+            (row.hooks.default)(&mut new);
+            let mut context = Context { store: self, rng: &mut streams.allocation };
+            (row.hooks.prepare_update)(&mut context, &mut new, &old)?;
+            self.validate(&row, &new, Some(&old))?;
+        }
+        if row.generation && part != Part::Status && new["spec"] != old["spec"] {
+            let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+            meta_mut(&mut new).insert("generation".into(), generation.into());
+        }
+        if new == *old {
+            return Ok(old);
+        }
+        if options.dry_run {
+            return Ok(Object::new(new));
+        }
+        self.lock().streams = streams;
+        if self.is_finished(&new) {
+            return self.remove(&row, new);
+        }
+        self.commit(&row, Verb::Modified, new)
+    }
+
+    /// Whether nothing holds back an object whose deletion has begun any more.
+    fn is_finished(&self, object: &Value) -> bool {
+        object::deleting(object)
+            && !object::has_finalizers(object)
+            && object["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+            && !has_namespace_finalizers(object)
+    }
+
+    /// Deletes an object: at once, or when its grace is over and its finalizers are gone.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict` (preconditions), `Forbidden` (namespaces that must stay).
+    pub fn delete(
+        &self,
+        resource: &str,
+        namespace: &str,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Error> {
+        let row = self.require_row(resource)?;
+        let old = self.require(resource, namespace, name)?;
+        self.check_preconditions(&row, &old, options)?;
+        if resource == "namespaces"
+            && matches!(name, "default" | "kube-system" | "kube-public" | "kube-node-lease")
+        {
+            return Err(Error::forbidden(&row, name, "this namespace may not be deleted"));
+        }
+
+        let mut new = Value::clone(&old);
+        let asked = (row.hooks.grace)(&old, options);
+        let now = self.sim.unix_nanos();
+        if let Some(before) = old["metadata"]["deletionGracePeriodSeconds"].as_i64()
+            && object::deleting(&old)
+        {
+            // Being deleted already: only a shorter time can be asked for.
+            let wanted = options.grace_period_seconds.unwrap_or(before);
+            if wanted >= before && before > 0 {
+                return Ok(Deleted::Pending(old));
+            }
+            let until = object::parse_time(object::meta(&old, "deletionTimestamp")).unwrap_or(now);
+            let began = until.saturating_sub(seconds(before));
+            let meta = meta_mut(&mut new);
+            meta.insert(
+                "deletionTimestamp".into(),
+                object::time(began.saturating_add(seconds(wanted))).into(),
+            );
+            meta.insert("deletionGracePeriodSeconds".into(), wanted.max(0).into());
+        } else {
+            let grace = asked.unwrap_or(0).max(0);
+            let meta = meta_mut(&mut new);
+            meta.insert(
+                "deletionTimestamp".into(),
+                object::time(now.saturating_add(seconds(grace))).into(),
+            );
+            meta.insert("deletionGracePeriodSeconds".into(), grace.into());
+            if row.generation {
+                let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+                meta.insert("generation".into(), generation.into());
+            }
+        }
+        if resource == "namespaces" {
+            meta_mut(&mut new).remove("deletionGracePeriodSeconds");
+            object::map_mut(object::map_mut(&mut new).entry("status").or_insert(Value::Null))
+                .insert("phase".into(), "Terminating".into());
+        }
+        let gone = self.is_finished(&new);
+        if options.dry_run {
+            let object = Object::new(new);
+            return Ok(if gone { Deleted::Gone(object) } else { Deleted::Pending(object) });
+        }
+        if gone {
+            if options.propagation == Propagation::Orphan {
+                self.orphan_dependents(object::uid(&old));
+            }
+            // The last state that watchers see is the object as it was.
+            return Ok(Deleted::Gone(self.remove(&row, Value::clone(&old))?));
+        }
+        if new == *old {
+            return Ok(Deleted::Pending(old));
+        }
+        Ok(Deleted::Pending(self.commit(&row, Verb::Modified, new)?))
+    }
+
+    fn check_preconditions(
+        &self,
+        row: &Row,
+        old: &Value,
+        options: &DeleteOptions,
+    ) -> Result<(), Error> {
+        let failed = |what: &str, wanted: &str, is: &str| {
+            let name = object::name(old);
+            let qualified = super::resource::qualified(&row.kind, &row.group);
+            let mut e = Error::new(
+                409,
+                "Conflict",
+                format!(
+                    "Operation cannot be fulfilled on {qualified} {name:?}: the {what} in the precondition ({wanted}) does not match the {what} in record ({is}). The object might have been {}",
+                    if what == "UID" { "deleted and then recreated" } else { "modified" },
+                ),
+            );
+            e.details = Some(Box::new(super::error::Details {
+                name: name.into(),
+                group: row.group.to_string(),
+                kind: row.kind.to_string(),
+                ..Default::default()
+            }));
+            e
+        };
+        match (&options.uid, &options.resource_version) {
+            (Some(uid), _) if uid != object::uid(old) => Err(failed("UID", uid, object::uid(old))),
+            (_, Some(version)) if version != object::meta(old, "resourceVersion") => {
+                Err(failed("ResourceVersion", version, object::meta(old, "resourceVersion")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn remove(&self, row: &Row, last: Value) -> Result<Object, Error> {
+        let uid = object::uid(&last).to_string();
+        let object = self.commit(row, Verb::Deleted, last)?;
+        self.collect_dependents(&uid);
+        Ok(object)
+    }
+
+    /// Deletes what only the object `uid` owned (background propagation).
+    fn collect_dependents(&self, uid: &str) {
+        for (row, object) in self.dependents(uid) {
+            let alive = object["metadata"]["ownerReferences"].as_array().is_some_and(|owners| {
+                owners.iter().any(|o| o["uid"] != uid && self.owner_exists(&object, o))
+            });
+            if !alive {
+                let (namespace, name) = (object::namespace(&object), object::name(&object));
+                // Its own finalizers may hold it back; it cannot fail otherwise.
+                let _ = self.delete(&row.qualified(), namespace, name, &DeleteOptions::default());
+            }
+        }
+    }
+
+    fn orphan_dependents(&self, uid: &str) {
+        for (row, object) in self.dependents(uid) {
+            let mut new = Value::clone(&object);
+            let meta = meta_mut(&mut new);
+            if let Some(Value::Array(owners)) = meta.get_mut("ownerReferences") {
+                owners.retain(|o| o["uid"] != uid);
+                if owners.is_empty() {
+                    meta.remove("ownerReferences");
+                }
+            }
+            // A dependent that changed meanwhile is impossible: nothing runs in between.
+            let _ = self.commit(&row, Verb::Modified, new);
+        }
+    }
+
+    fn owner_exists(&self, dependent: &Value, owner: &Value) -> bool {
+        let (kind, name) = (&owner["kind"], owner["name"].as_str().unwrap_or(""));
+        let rows = self.rows();
+        rows.iter().filter(|r| *kind == *r.kind).any(|row| {
+            let namespace = if row.namespaced { object::namespace(dependent) } else { "" };
+            self.get(&row.qualified(), namespace, name)
+                .is_some_and(|o| object::uid(&o) == owner["uid"].as_str().unwrap_or(""))
+        })
+    }
+
+    fn dependents(&self, uid: &str) -> Vec<(Row, Object)> {
+        if uid.is_empty() {
+            return Vec::new();
+        }
+        let inner = self.lock();
+        inner
+            .kinds
+            .values()
+            .flat_map(|shelf| {
+                shelf.objects.values().filter_map(|s| {
+                    let owners = s.object["metadata"]["ownerReferences"].as_array()?;
+                    owners
+                        .iter()
+                        .any(|o| o["uid"] == uid)
+                        .then(|| (shelf.row.clone(), s.object.clone()))
+                })
+            })
+            .collect()
+    }
+}
+
+/// Namespaces carry a finalizer of their own in `spec`.
+fn has_namespace_finalizers(object: &Value) -> bool {
+    object["kind"] == "Namespace"
+        && object["spec"]["finalizers"].as_array().is_some_and(|f| !f.is_empty())
+}
+
+fn seconds(s: i64) -> u64 {
+    u64::try_from(s).unwrap_or(0).saturating_mul(1_000_000_000)
+}
+
+fn keep(new: &mut Value, old: &Value, field: &str) {
+    let map = object::map_mut(new);
+    match old.get(field) {
+        Some(value) => map.insert(field.into(), value.clone()),
+        None => map.remove(field),
+    };
+}
