@@ -144,7 +144,7 @@ async fn read(
     }
 }
 
-fn run(case: &Case) -> ([Outcome; 2], podlab_trace::Digest) {
+fn run(case: &Case) -> (Option<[Outcome; 2]>, podlab_trace::Digest) {
     let mut w = World::new(case.seed);
     let end = |n: &str| LinkEnd::Namespace(n.into());
     let ends = LinkEnds { from: end("a"), to: end("b") };
@@ -173,6 +173,8 @@ fn run(case: &Case) -> ([Outcome; 2], podlab_trace::Digest) {
     };
     let listener = w.b.listen("10.0.1.2:80".parse().unwrap()).unwrap();
     let (client, begin_server) = (w.a.clone(), begin.clone());
+    let connect_error: Arc<Mutex<Option<Errno>>> = Arc::default();
+    let failed = connect_error.clone();
     w.spawn(async move {
         let stream = listener.accept().await.unwrap();
         begin_server(1, stream);
@@ -181,7 +183,10 @@ fn run(case: &Case) -> ([Outcome; 2], podlab_trace::Digest) {
         drop(listener);
     });
     w.spawn(async move {
-        begin(0, client.connect("10.0.1.2:80".parse().unwrap()).await.unwrap());
+        match client.connect("10.0.1.2:80".parse().unwrap()).await {
+            Ok(stream) => begin(0, stream),
+            Err(error) => *failed.lock().unwrap() = Some(error),
+        }
     });
     let partition = LinkEnds { from: LinkEnd::Any, to: LinkEnd::Any };
     let (h, net) = (w.handle(), w.net.clone());
@@ -195,23 +200,33 @@ fn run(case: &Case) -> ([Outcome; 2], podlab_trace::Digest) {
         }
     });
     assert_eq!(w.sim.run_until(Time::MAX, 50_000_000), Stop::Idle);
+    if let Some(error) = *connect_error.lock().unwrap() {
+        // Seven SYNs in a row can be lost.
+        assert_eq!(error, Errno::TimedOut);
+        return (None, w.trace.digest());
+    }
     let out = out.lock().unwrap().clone();
-    (out, w.trace.digest())
+    (Some(out), w.trace.digest())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn bytes_arrive_once_in_order_and_complete(case in case()) {
         let (out, digest) = run(&case);
+        // The same once more is the same.
+        prop_assert_eq!(run(&case), (out.clone(), digest));
         let patient = |n: usize| case.sides[n].read.2.is_none() && case.sides[n].shutdown;
+        let Some(out) = out else { return Ok(()) };
         for (n, o) in out.iter().enumerate() {
             let peer = &out[1 - n];
             let right = o.got.iter().enumerate().all(|(i, b)| *b == byte(1 - n, i));
             prop_assert!(right, "side {n} got other bytes than were sent");
             prop_assert!(o.got.len() <= peer.sent, "side {n} got more than was sent");
             match o.end {
+                // A reset is told once; whoever asks next sees an end (as on Linux).
+                Some(Ok(())) if o.write_error.is_some() => {}
                 Some(Ok(())) => prop_assert_eq!(o.got.len(), peer.sent, "the end came early"),
                 Some(Err(Errno::ConnReset)) => {
                     prop_assert!(!patient(1 - n), "side {} reset without a reason", 1 - n);
@@ -220,12 +235,18 @@ proptest! {
                     // The peer ended its direction, then refused what came.
                     prop_assert!(error == Errno::Closed && !patient(1 - n), "{error}");
                 }
-                None => prop_assert!(!patient(n), "side {n} waits for ever"),
+                // A reset that a partition swallows is not sent again: its receiver, if it has
+                // nothing to send, waits for ever (as in reality).
+                None => {
+                    let lost = !patient(1 - n) && !case.partitions.is_empty();
+                    prop_assert!(!patient(n) || lost, "side {n} waits for ever");
+                }
             }
             match o.write_error {
                 None => {
                     let all: usize = case.sides[n].writes.iter().map(|w| w.0).sum();
-                    prop_assert_eq!(o.sent, all);
+                    // Who writes to someone that neither reads nor closes waits for ever.
+                    prop_assert!(o.sent == all || !patient(1 - n), "{} of {all}", o.sent);
                 }
                 Some(error) => {
                     let fits = matches!(error, Errno::ConnReset | Errno::Closed);
@@ -236,8 +257,6 @@ proptest! {
                 prop_assert_eq!(&o.end, &Some(Ok(())));
             }
         }
-        // The same once more is the same.
-        prop_assert_eq!(run(&case), (out, digest));
     }
 }
 

@@ -191,6 +191,8 @@ fn requests_without_answers_do_not_pile_up() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_split_gives_the_same_messages(
         talk in 0..TALKS.len(),

@@ -96,6 +96,12 @@ impl State {
     pub(crate) fn send_control(&mut self, conn: Key, dir: usize, segment: Segment) {
         let course = self.course(conn, dir, 0);
         if matches!((&segment, &course), (Segment::Rst, Course::Held)) {
+            // A peer that waits for room probes, and learns it then.
+            let other = &self.conns[conn].pipes[1 - dir];
+            if !other.unsent.is_empty() && !other.window_due {
+                let at = self.now() + backoff(0);
+                self.fabric.push(at, Due::Window { conn, dir: 1 - dir, probes: 1 });
+            }
             return;
         }
         self.dispatch(conn, dir, &course, segment);
@@ -310,6 +316,11 @@ impl State {
         }
         let Some(c) = self.conns.get_mut(conn) else { return };
         c.pipes[dir].window_due = false;
+        if c.ends[1 - dir].dead {
+            self.reset_arrives(conn, dir);
+            self.reap(conn);
+            return;
+        }
         self.pump(conn, dir);
         let Some(c) = self.conns.get_mut(conn) else { return };
         // A third free, as Linux' `sk_stream_is_writeable`.
