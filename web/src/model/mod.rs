@@ -1,0 +1,24 @@
+//! The picture of an instant, as data: `scene = render(trace, t)`.
+//!
+//! Nothing here knows of a browser; all of it is tested natively.
+//!
+//! # Layout
+//! - [`timeline`]: the events the page has, bounded; the state at any instant among them
+//! - [`pod`]: what the picture needs to know of a Pod object
+//! - [`layout`]: where everything stands: computed once, nothing moves by itself
+//! - [`flight`]: when a mark leaves and arrives on the screen
+//! - [`route`]: the line along which it goes
+//! - [`exchange`]: request and response together
+//! - [`rows`]: the lists (messages, logs, events) and their filters
+//! - [`show`]: bytes and instants as text
+
+pub mod exchange;
+pub mod flight;
+pub mod layout;
+pub mod pod;
+pub mod route;
+pub mod rows;
+pub mod show;
+pub mod timeline;
+#[cfg(test)]
+mod sample;
