@@ -9,4 +9,5 @@
 //! WebAssembly (it sees a `Runtime` trait), real time, sockets of the host.
 #![warn(missing_docs)]
 
+pub mod schema;
 pub mod store;
