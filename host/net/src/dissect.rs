@@ -2,7 +2,7 @@
 //!
 //! A dissector sees the bytes of both directions as they are sent, in whatever pieces, and says
 //! which messages they hold. It never delays or changes anything, and keeps a bounded amount.
-//! A new protocol is a [`Dissector`] and a line in [`PROTOCOLS`].
+//! A new protocol is a [`Dissector`] and a line in `PROTOCOLS`.
 //!
 //! - `http1`: HTTP/1.0 and HTTP/1.1
 //! - `body`: where the body of an HTTP message ends

@@ -204,6 +204,12 @@ impl Net {
         self.lock().links.rules()
     }
 
+    /// How many connections there are, also those that no program holds any more but that
+    /// still have something to send.
+    pub fn connections(&self) -> usize {
+        self.lock().conns.iter().count()
+    }
+
     /// Sets who decides which connections and datagrams get through; `None` lets all through.
     /// It is asked under the network's lock: it must not call the network.
     pub fn set_policy(&self, policy: Option<Policy>) {

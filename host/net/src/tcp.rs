@@ -1,7 +1,7 @@
 //! TCP: connections as state machines (RFC 9293, as Linux has it), and sockets over them.
 //!
-//! Both ends of a connection live in one [`conn::Conn`]; each direction is a
-//! [`conn::Pipe`] of its own. To a program, loss is delay: a lost segment is sent again after
+//! Both ends of a connection live in one `conn::Conn`; each direction is a
+//! `conn::Pipe` of its own. To a program, loss is delay: a lost segment is sent again after
 //! 200 ms, then after twice that, and what follows waits for it. A partition holds everything
 //! back until a retransmission gets through, or the sender gives up.
 //!
@@ -17,4 +17,4 @@ mod handshake;
 pub(crate) mod socket;
 mod transfer;
 
-pub use socket::{TcpOptions, TcpSocket};
+pub use socket::{BACKLOG_MAX, TcpOptions, TcpSocket};

@@ -21,6 +21,9 @@ use crate::tcp::socket::{Role, open};
 pub const DATAGRAM_MAX: usize = 65_507;
 /// Bytes of datagrams that wait to be read (Linux `rmem_default`); more are dropped.
 const QUEUE_MAX: usize = 212_992;
+/// Bytes of one socket's datagrams that links hold; more are dropped, as a full queue of a
+/// network card drops them.
+const IN_FLIGHT_MAX: usize = 4 << 20;
 /// What a datagram takes of the queue beside its bytes.
 const OVERHEAD: usize = 256;
 
@@ -32,6 +35,8 @@ pub(crate) struct Datagrams {
     queue: VecDeque<(SocketAddr, Bytes, Seq)>,
     queued: usize,
     limit: usize,
+    /// Bytes of its datagrams that are on the wire.
+    in_flight: usize,
     error: Option<Errno>,
     /// Virtual addresses it sent to, and the endpoints that were chosen: what comes from an
     /// endpoint comes from the virtual address (conntrack does this on a node).
@@ -57,6 +62,13 @@ impl Datagrams {
 }
 
 impl State {
+    fn datagrams(&mut self, key: Key) -> Option<&mut Datagrams> {
+        match &mut self.sockets.get_mut(key)?.role {
+            Role::Datagrams(d) => Some(d),
+            _ => None,
+        }
+    }
+
     /// Sends a datagram from a socket.
     fn send_datagram(
         &mut self,
@@ -120,8 +132,10 @@ impl State {
             allowed(self.policy.as_ref(), &flow).is_ok()
         });
         let now = self.now();
+        let size = data.len() + OVERHEAD;
+        let fits = self.datagrams(key).is_some_and(|d| d.in_flight + 2 * size <= IN_FLIGHT_MAX);
         let mut arrivals = Vec::new();
-        if let (Some(path), true) = (path, passes) {
+        if let (Some(path), true) = (path, passes && fits) {
             let copies = 1 + usize::from(self.links.doubles(&path));
             for _ in 0..copies {
                 if let Fate::Arrives(at) = self.links.fate(&path, now, data.len()) {
@@ -134,6 +148,9 @@ impl State {
         let (len, payload) = (data.len() as u32, self.clip(&data));
         let kind = Kind::Datagram { from, to: target, peer, len, payload, arrives: first };
         let seq = self.emit(place, kind);
+        if let Some(d) = self.datagrams(key) {
+            d.in_flight += arrivals.len() * size;
+        }
         for at in arrivals {
             let to = found.expect("it has a way");
             let due =
@@ -152,6 +169,9 @@ impl State {
         seq: Seq,
         sender: Key,
     ) {
+        if let Some(d) = self.datagrams(sender) {
+            d.in_flight -= data.len() + OVERHEAD;
+        }
         let Some(ns) = self.namespaces.get(to) else { return };
         let takes = |k: &Key| {
             let Some(socket) = self.sockets.get(*k) else { return false };
@@ -166,6 +186,7 @@ impl State {
             let Role::Datagrams(d) = &mut self.sockets[found].role else {
                 unreachable!("a socket for datagrams was looked for");
             };
+            // Beyond its buffer it is dropped, and nobody is told.
             if d.queued + data.len() + OVERHEAD <= d.limit {
                 d.queued += data.len() + OVERHEAD;
                 d.queue.push_back((d.translate(from), data, seq));
@@ -220,6 +241,7 @@ impl UdpSocket {
             queue: VecDeque::new(),
             queued: 0,
             limit: QUEUE_MAX,
+            in_flight: 0,
             error: None,
             translated: Vec::new(),
             hop_limit: 64,
@@ -328,14 +350,13 @@ impl UdpSocket {
 
     /// Ready once [`try_recv`](UdpSocket::try_recv) would not block.
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let wait = self.with(|d| {
-            let wait = d.queue.is_empty() && d.error.is_none();
-            if wait {
-                d.readers.add(cx);
+        self.net.with(|s| match s.sockets.get_mut(self.key).map(|k| &mut k.role) {
+            Some(Role::Datagrams(d)) if d.queue.is_empty() && d.error.is_none() => {
+                d.readers.add(cx, &mut s.wakes);
+                Poll::Pending
             }
-            Ok(wait)
-        });
-        if wait == Ok(true) { Poll::Pending } else { Poll::Ready(()) }
+            _ => Poll::Ready(()),
+        })
     }
 
     /// The next datagram.

@@ -193,6 +193,67 @@ fn a_full_queue_drops_and_a_link_loses_and_doubles() {
 }
 
 #[test]
+fn what_is_on_the_wire_is_bounded() {
+    let mut w = World::new(1);
+    let (server, client) = (w.b.udp(false).unwrap(), w.a.udp(false).unwrap());
+    server.bind(addr("0.0.0.0:53")).unwrap();
+    for _ in 0..1000 {
+        client.send(Bytes::from(vec![0; 60_000]), Some(addr("10.0.1.2:53"))).unwrap();
+    }
+    w.run();
+    let sent = |e: &podlab_trace::Event| matches!(e.kind, Kind::Datagram { arrives, .. } if arrives != u64::MAX);
+    assert_eq!(w.events().iter().filter(|e| sent(e)).count(), 68);
+    client.send(bytes("again"), Some(addr("10.0.1.2:53"))).unwrap();
+    w.run();
+    assert!(sent(w.events().last().unwrap()));
+}
+
+#[test]
+fn pods_may_have_ipv6() {
+    let mut w = World::new(1);
+    let stack = |name: &str, v4: &str, v6: &str| {
+        let place = w.trace.place(0, "n1", "default", name, "");
+        let spec = podlab_net::NamespaceSpec {
+            name: name.into(),
+            node: "n1".into(),
+            place,
+            ipv4: v4.parse().unwrap(),
+            ipv6: Some(v6.parse().unwrap()),
+            hostname: name.into(),
+            search: Vec::new(),
+            external: false,
+        };
+        w.net.namespace(spec).stack(place)
+    };
+    let (server, client) = (stack("s", "10.0.1.8", "fd00::8"), stack("c", "10.0.1.9", "fd00::9"));
+    let listener = server.listen(addr("[::]:80")).unwrap();
+    let say = w.say();
+    w.spawn(async move {
+        for _ in 0..2 {
+            let stream = listener.accept().await.unwrap();
+            say(stream.socket().peer_addr().unwrap().to_string());
+        }
+    });
+    let (a, say) = (w.a.clone(), w.say());
+    w.spawn(async move {
+        for to in ["[fd00::8]:80", "10.0.1.8:80"] {
+            read_all(&client.connect(addr(to)).await.unwrap()).await.unwrap();
+        }
+        say(format!("{:?}", client.resolve("c").await.unwrap()));
+        say(format!("{:?}", a.connect(addr("[fd00::8]:80")).await.err()));
+    });
+    assert_eq!(
+        w.run(),
+        [
+            "0.000150000s [fd00::9]:32768",
+            "0.000350000s [::ffff:10.0.1.9]:32769",
+            "0.000400000s [10.0.1.9, fd00::9]",
+            "0.000400000s Some(Unreachable)",
+        ]
+    );
+}
+
+#[test]
 fn names_are_looked_up_as_in_a_pod() {
     let mut w = World::new(1);
     let ip: std::net::IpAddr = "10.96.0.1".parse().unwrap();

@@ -30,15 +30,24 @@ pub(crate) fn charge(len: usize) -> usize {
     len.max(LEAST_CHARGE)
 }
 
+/// The most tasks that wait at one socket. Tasks that lost interest are not told apart.
+const WAKERS_MAX: usize = 64;
+
 /// Tasks to wake.
 #[derive(Default)]
 pub(crate) struct Wakers(Vec<Waker>);
 
 impl Wakers {
-    pub(crate) fn add(&mut self, cx: &Context<'_>) {
-        if !self.0.iter().any(|w| w.will_wake(cx.waker())) {
-            self.0.push(cx.waker().clone());
+    /// Adds a task; the one that waited longest is woken (and may ask again) if there are too
+    /// many.
+    pub(crate) fn add(&mut self, cx: &Context<'_>, wakes: &mut Vec<Waker>) {
+        if self.0.iter().any(|w| w.will_wake(cx.waker())) {
+            return;
         }
+        if self.0.len() >= WAKERS_MAX {
+            wakes.push(self.0.remove(0));
+        }
+        self.0.push(cx.waker().clone());
     }
 
     pub(crate) fn is_empty(&self) -> bool {

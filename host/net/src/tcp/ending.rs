@@ -150,14 +150,23 @@ impl State {
         self.reap(conn);
     }
 
-    /// A namespace is gone, and with it these sockets: nobody hears of it.
+    /// A namespace is gone, and with it these sockets: no peer hears of it.
     pub(crate) fn vanish(&mut self, namespace: Key, sockets: &BTreeSet<Key>) {
         for key in sockets {
             let Some(socket) = self.sockets.remove(*key) else { continue };
-            match socket.role {
-                Role::Listening(mut l) => l.waiting.wake(&mut self.wakes),
-                Role::Datagrams(mut d) => d.readers.wake(&mut self.wakes),
-                Role::Idle | Role::Connection { .. } => {}
+            let listened = match socket.role {
+                Role::Listening(mut l) => {
+                    l.waiting.wake(&mut self.wakes);
+                    Some(false)
+                }
+                Role::Datagrams(mut d) => {
+                    d.readers.wake(&mut self.wakes);
+                    d.told.then_some(true)
+                }
+                Role::Idle | Role::Connection { .. } => None,
+            };
+            if let (Some(udp), Some(addr)) = (listened, socket.bound) {
+                self.emit(socket.place, Kind::Unlisten { addr, udp });
             }
         }
         let touched: Vec<Key> = self
@@ -186,6 +195,8 @@ impl State {
                     self.forget_pending(conn);
                 }
             }
+            self.probe(conn, CLIENT);
+            self.probe(conn, SERVER);
             self.reap(conn);
         }
     }

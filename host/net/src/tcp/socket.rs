@@ -465,58 +465,60 @@ impl TcpSocket {
 
     /// Ready once [`finish_connect`](TcpSocket::finish_connect) has an answer.
     pub fn poll_connect(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.net.lock();
-        let Ok((conn, side)) = state.connection(self.key) else { return Poll::Ready(()) };
-        let end = &mut state.conns[conn].ends[side];
-        if end.connected || end.dead {
-            return Poll::Ready(());
-        }
-        end.writers.add(cx);
-        Poll::Pending
+        self.net.with(|s| {
+            let Ok((conn, side)) = s.connection(self.key) else { return Poll::Ready(()) };
+            let end = &mut s.conns[conn].ends[side];
+            if end.connected || end.dead {
+                return Poll::Ready(());
+            }
+            end.writers.add(cx, &mut s.wakes);
+            Poll::Pending
+        })
     }
 
     /// Ready once [`accept`](TcpSocket::accept) would not block.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.net.lock();
-        match state.sockets.get_mut(self.key).map(|s| &mut s.role) {
+        self.net.with(|s| match s.sockets.get_mut(self.key).map(|k| &mut k.role) {
             Some(Role::Listening(l)) if l.queue.is_empty() => {
-                l.waiting.add(cx);
+                l.waiting.add(cx, &mut s.wakes);
                 Poll::Pending
             }
             _ => Poll::Ready(()),
-        }
+        })
     }
 
     /// Ready once [`try_read`](TcpSocket::try_read) would not block.
     pub fn poll_read(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.net.lock();
-        let Ok((conn, side)) = state.connection(self.key) else { return Poll::Ready(()) };
-        let c = &mut state.conns[conn];
-        let (end, pipe) = (&mut c.ends[side], &c.pipes[1 - side]);
-        let ready = !pipe.queue.is_empty()
-            || end.dead
-            || end.shut_read
-            || end.error.is_some()
-            || pipe.fin == Fin::Arrived;
-        if ready {
-            return Poll::Ready(());
-        }
-        end.readers.add(cx);
-        Poll::Pending
+        self.net.with(|s| {
+            let Ok((conn, side)) = s.connection(self.key) else { return Poll::Ready(()) };
+            let c = &mut s.conns[conn];
+            let (end, pipe) = (&mut c.ends[side], &c.pipes[1 - side]);
+            let ready = !pipe.queue.is_empty()
+                || end.dead
+                || end.shut_read
+                || end.error.is_some()
+                || pipe.fin == Fin::Arrived;
+            if ready {
+                return Poll::Ready(());
+            }
+            end.readers.add(cx, &mut s.wakes);
+            Poll::Pending
+        })
     }
 
     /// Ready once [`try_write`](TcpSocket::try_write) would not block.
     pub fn poll_write(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.net.lock();
-        let Ok((conn, side)) = state.connection(self.key) else { return Poll::Ready(()) };
-        let c = &mut state.conns[conn];
-        let (end, pipe) = (&mut c.ends[side], &c.pipes[side]);
-        let over = end.dead || end.error.is_some() || pipe.fin > Fin::Open;
-        if over || (end.connected && pipe.space() > 0) {
-            return Poll::Ready(());
-        }
-        end.writers.add(cx);
-        Poll::Pending
+        self.net.with(|s| {
+            let Ok((conn, side)) = s.connection(self.key) else { return Poll::Ready(()) };
+            let c = &mut s.conns[conn];
+            let (end, pipe) = (&mut c.ends[side], &c.pipes[side]);
+            let over = end.dead || end.error.is_some() || pipe.fin > Fin::Open;
+            if over || (end.connected && pipe.space() > 0) {
+                return Poll::Ready(());
+            }
+            end.writers.add(cx, &mut s.wakes);
+            Poll::Pending
+        })
     }
 }
 

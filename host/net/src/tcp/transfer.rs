@@ -96,15 +96,22 @@ impl State {
     pub(crate) fn send_control(&mut self, conn: Key, dir: usize, segment: Segment) {
         let course = self.course(conn, dir, 0);
         if matches!((&segment, &course), (Segment::Rst, Course::Held)) {
-            // A peer that waits for room probes, and learns it then.
-            let other = &self.conns[conn].pipes[1 - dir];
-            if !other.unsent.is_empty() && !other.window_due {
-                let at = self.now() + backoff(0);
-                self.fabric.push(at, Due::Window { conn, dir: 1 - dir, probes: 1 });
-            }
+            self.probe(conn, 1 - dir);
             return;
         }
         self.dispatch(conn, dir, &course, segment);
+    }
+
+    /// Lets a sender that waits for room of a peer that is no more probe for it (RFC 9293,
+    /// 3.8.6.1): that is how it learns. While the peer lives, its window updates are enough.
+    pub(crate) fn probe(&mut self, conn: Key, dir: usize) {
+        let at = self.now() + backoff(0);
+        let c = &mut self.conns[conn];
+        let pipe = &mut c.pipes[dir];
+        if c.ends[1 - dir].dead && !pipe.unsent.is_empty() && !pipe.window_due {
+            pipe.window_due = true;
+            self.fabric.push(at, Due::Window { conn, dir, probes: 1 });
+        }
     }
 
     fn send_data(&mut self, conn: Key, dir: usize, data: Bytes) {
@@ -218,6 +225,7 @@ impl State {
                 }
                 _ => pipe.unsent.push_back(taking),
             }
+            self.probe(conn, side);
         }
         Ok(taken)
     }
@@ -225,7 +233,7 @@ impl State {
     /// Sends what waits, as far as the window allows; then the end, if it is wanted.
     pub(crate) fn pump(&mut self, conn: Key, dir: usize) {
         loop {
-            let Some(c) = self.conns.get_mut(conn) else { return };
+            let Some(c) = self.conns.get_mut(conn).filter(|c| !c.ends[dir].dead) else { return };
             let pipe = &mut c.pipes[dir];
             let window = pipe.receive_buffer.saturating_sub(pipe.outstanding);
             let Some(first) = pipe.unsent.front_mut() else { break };
@@ -380,7 +388,14 @@ impl State {
     /// Everything on the wire turned out to be lost.
     fn stall(&mut self, conn: Key, dir: usize) {
         let now = self.now();
-        let pipe = &mut self.conns[conn].pipes[dir];
+        let c = &mut self.conns[conn];
+        let pipe = &mut c.pipes[dir];
+        if c.ends[dir].dead {
+            pipe.flight.clear();
+            self.probe(conn, 1 - dir);
+            self.reap(conn);
+            return;
+        }
         if pipe.held.is_empty() {
             pipe.tries = 0;
             self.fabric.push(now + backoff(0), Due::Retransmit { conn, dir });
