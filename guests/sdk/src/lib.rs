@@ -1,0 +1,23 @@
+//! The little that guests share.
+//!
+//! # Layout
+//! - [`runtime`]: tasks, timers and readiness, all waiting in *one* poll
+//! - [`net`]: TCP on that runtime; `sys` holds what differs between WASI and Linux
+//! - [`signals`]: `/dev/signals`, and what a program does when asked to end
+//! - [`http`]: HTTP/1.1, server and client, with bounded buffers
+//! - [`args`]: the command line, with `--help` and `--version`
+//! - [`log`]: one line an event
+//! - [`json`]: writing JSON strings
+//!
+//! A program that uses it knows nothing of the world it runs in: the same source runs on Linux.
+
+pub mod args;
+pub mod http;
+pub mod json;
+pub mod log;
+pub mod net;
+pub mod runtime;
+pub mod signals;
+mod sys;
+pub mod logfile;
+pub mod program;

@@ -1,0 +1,304 @@
+//! Tasks on one thread, and one poll over everything they wait for.
+//!
+//! An idle program is blocked in a single `wasi:io/poll` (on Linux: `poll(2)`) over its sockets, its
+//! timers and its signals. It never wakes up to look.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use crate::sys::Source;
+
+type Ready = Arc<Mutex<VecDeque<u64>>>;
+type Boxed = Pin<Box<dyn Future<Output = ()>>>;
+
+#[derive(Default)]
+struct Reactor {
+    next: Cell<u64>,
+    tasks: RefCell<BTreeMap<u64, Boxed>>,
+    ready: Ready,
+    waits: RefCell<BTreeMap<u64, (Source, Waker)>>,
+    timers: RefCell<BTreeMap<(Instant, u64), Waker>>,
+}
+
+impl Reactor {
+    fn id(&self) -> u64 {
+        self.next.set(self.next.get() + 1);
+        self.next.get()
+    }
+
+    /// Waits for one thing at least, and wakes who waits for what came.
+    fn wait(&self) {
+        let now = Instant::now();
+        let first = self.timers.borrow().keys().next().map(|(at, _)| *at);
+        let timeout = first.map(|at| at.saturating_duration_since(now));
+        if timeout != Some(Duration::ZERO) {
+            let (ids, sources): (Vec<u64>, Vec<Source>) =
+                self.waits.borrow().iter().map(|(id, (s, _))| (*id, s.clone())).unzip();
+            assert!(
+                timeout.is_some() || !sources.is_empty(),
+                "every task waits, and nothing can wake one"
+            );
+            for index in crate::sys::poll(&sources, timeout) {
+                if let Some((_, waker)) = self.waits.borrow_mut().remove(&ids[index]) {
+                    waker.wake();
+                }
+            }
+        }
+        let now = Instant::now();
+        loop {
+            let mut timers = self.timers.borrow_mut();
+            match timers.first_entry() {
+                Some(entry) if entry.key().0 <= now => entry.remove().wake(),
+                _ => break,
+            }
+        }
+    }
+}
+
+thread_local! {
+    static REACTOR: Rc<Reactor> = Rc::new(Reactor::default());
+}
+
+fn reactor() -> Rc<Reactor> {
+    REACTOR.with(Rc::clone)
+}
+
+struct TaskWaker {
+    task: u64,
+    ready: Ready,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        let mut ready = self.ready.lock().expect("no holder of this lock panics");
+        if !ready.contains(&self.task) {
+            ready.push_back(self.task);
+        }
+    }
+}
+
+/// Runs `main` to its end; other tasks run as long as it does.
+pub fn block_on<T: 'static>(main: impl Future<Output = T> + 'static) -> T {
+    let reactor = reactor();
+    let result = Rc::new(RefCell::new(None));
+    let slot = result.clone();
+    let main = spawn(async move {
+        let value = main.await;
+        *slot.borrow_mut() = Some(value);
+    });
+    loop {
+        let next = reactor.ready.lock().expect("no holder of this lock panics").pop_front();
+        let Some(task) = next else {
+            reactor.wait();
+            continue;
+        };
+        // Taken out while it runs: a task may spawn others.
+        let Some(mut future) = reactor.tasks.borrow_mut().remove(&task) else { continue };
+        let waker = Waker::from(Arc::new(TaskWaker { task, ready: reactor.ready.clone() }));
+        let done = future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+        if !done {
+            reactor.tasks.borrow_mut().insert(task, future);
+        } else if task == main {
+            let rest = std::mem::take(&mut *reactor.tasks.borrow_mut());
+            drop(rest);
+            reactor.ready.lock().expect("no holder of this lock panics").clear();
+            return result.borrow_mut().take().expect("the main task left its result");
+        }
+    }
+}
+
+/// Starts a task beside the others. Returns its number.
+pub fn spawn(future: impl Future<Output = ()> + 'static) -> u64 {
+    let reactor = reactor();
+    let id = reactor.id();
+    reactor.tasks.borrow_mut().insert(id, Box::pin(future));
+    reactor.ready.lock().expect("no holder of this lock panics").push_back(id);
+    id
+}
+
+/// Waits until `source` is ready (readiness only: then try again).
+pub(crate) fn readiness(source: Source) -> Readiness {
+    Readiness { source, id: None }
+}
+
+pub(crate) struct Readiness {
+    source: Source,
+    id: Option<u64>,
+}
+
+impl Future for Readiness {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let reactor = reactor();
+        match self.id {
+            None => {
+                let id = reactor.id();
+                self.id = Some(id);
+                reactor.waits.borrow_mut().insert(id, (self.source.clone(), cx.waker().clone()));
+                Poll::Pending
+            }
+            Some(id) => match reactor.waits.borrow_mut().get_mut(&id) {
+                Some((_, waker)) => {
+                    waker.clone_from(cx.waker());
+                    Poll::Pending
+                }
+                None => Poll::Ready(()),
+            },
+        }
+    }
+}
+
+impl Drop for Readiness {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            reactor().waits.borrow_mut().remove(&id);
+        }
+    }
+}
+
+/// Waits for `duration`.
+pub fn sleep(duration: Duration) -> Sleep {
+    sleep_until(Instant::now() + duration)
+}
+
+/// Waits until `at`.
+pub fn sleep_until(at: Instant) -> Sleep {
+    Sleep { at, key: None }
+}
+
+/// Waiting for a time.
+pub struct Sleep {
+    at: Instant,
+    key: Option<(Instant, u64)>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let reactor = reactor();
+        match self.key {
+            None => {
+                let key = (self.at, reactor.id());
+                self.key = Some(key);
+                reactor.timers.borrow_mut().insert(key, cx.waker().clone());
+                Poll::Pending
+            }
+            Some(key) => match reactor.timers.borrow_mut().get_mut(&key) {
+                Some(waker) => {
+                    waker.clone_from(cx.waker());
+                    Poll::Pending
+                }
+                None => Poll::Ready(()),
+            },
+        }
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            reactor().timers.borrow_mut().remove(&key);
+        }
+    }
+}
+
+/// What came first of two.
+pub enum Either<A, B> {
+    /// The first future was done first (or at the same time).
+    First(A),
+    /// The second one was.
+    Second(B),
+}
+
+/// Runs both until one is done; the other is dropped.
+pub async fn race<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> Either<A, B> {
+    let (mut a, mut b) = (std::pin::pin!(a), std::pin::pin!(b));
+    std::future::poll_fn(move |cx| {
+        if let Poll::Ready(value) = a.as_mut().poll(cx) {
+            return Poll::Ready(Either::First(value));
+        }
+        b.as_mut().poll(cx).map(Either::Second)
+    })
+    .await
+}
+
+/// `future`, or `None` if it takes longer than `limit`.
+pub async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    match race(future, sleep(limit)).await {
+        Either::First(value) => Some(value),
+        Either::Second(()) => None,
+    }
+}
+
+/// Something that happens once, and that many can wait for.
+#[derive(Clone, Default)]
+pub struct Flag(Rc<(Cell<bool>, RefCell<Vec<Waker>>)>);
+
+impl Flag {
+    /// It has happened.
+    pub fn raise(&self) {
+        self.0.0.set(true);
+        for waker in self.0.1.take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether it has happened.
+    pub fn raised(&self) -> bool {
+        self.0.0.get()
+    }
+
+    /// Waits for it.
+    pub async fn wait(&self) {
+        std::future::poll_fn(|cx| {
+            if self.raised() {
+                return Poll::Ready(());
+            }
+            let mut wakers = self.0.1.borrow_mut();
+            if !wakers.iter().any(|w| w.will_wake(cx.waker())) {
+                wakers.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_bounds_what_never_comes() {
+        let never = std::future::pending::<()>();
+        assert!(block_on(timeout(Duration::from_millis(1), never)).is_none());
+    }
+
+    #[test]
+    fn a_flag_wakes_all_who_wait() {
+        let flag = Flag::default();
+        let seen = Rc::new(Cell::new(0));
+        for _ in 0..3 {
+            let (flag, seen) = (flag.clone(), seen.clone());
+            spawn(async move {
+                flag.wait().await;
+                seen.set(seen.get() + 1);
+            });
+        }
+        let count = seen.clone();
+        block_on(async move {
+            sleep(Duration::from_millis(1)).await;
+            flag.raise();
+            sleep(Duration::from_millis(1)).await;
+        });
+        assert_eq!(count.get(), 3);
+    }
+}
