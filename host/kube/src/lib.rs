@@ -9,5 +9,6 @@
 //! WebAssembly (it sees a `Runtime` trait), real time, sockets of the host.
 #![warn(missing_docs)]
 
+pub mod api;
 pub mod schema;
 pub mod store;

@@ -13,7 +13,11 @@ const NAMED: usize = 100;
 ///
 /// # Errors
 /// What Go's decoder says of a value of a wrong type.
-pub fn decode(value: &mut Value, definition: &'static Value, name: &str) -> Result<Vec<String>, String> {
+pub fn decode(
+    value: &mut Value,
+    definition: &'static Value,
+    name: &str,
+) -> Result<Vec<String>, String> {
     let mut walk = Walk { unknown: Vec::new() };
     if !value.is_object() {
         return Err(format!(
@@ -126,9 +130,9 @@ impl Walk {
         }
         match (field["type"].as_str().unwrap_or(""), &mut *value) {
             (_, Value::Null) => Ok(()),
-            ("string", Value::String(_)) | ("boolean", Value::Bool(_)) | ("number", Value::Number(_)) => {
-                Ok(())
-            }
+            ("string", Value::String(_))
+            | ("boolean", Value::Bool(_))
+            | ("number", Value::Number(_)) => Ok(()),
             ("integer", Value::Number(n)) => {
                 let int32 = field["format"] == "int32";
                 let fits = n.as_i64().is_some_and(|i| !int32 || i32::try_from(i).is_ok());
@@ -190,7 +194,9 @@ mod tests {
     #[test]
     fn unknown_fields_and_wrong_types_are_worded_as_on_a_real_server() {
         assert_eq!(
-            check(json!({"spec": {"replica": 1, "template": {"spec": {"containers": [{"imagePullPolcy": "x"}]}}}})),
+            check(
+                json!({"spec": {"replica": 1, "template": {"spec": {"containers": [{"imagePullPolcy": "x"}]}}}})
+            ),
             Ok(vec![
                 "spec.replica".into(),
                 "spec.template.spec.containers[0].imagePullPolcy".into()

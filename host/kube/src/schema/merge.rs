@@ -170,12 +170,10 @@ fn merge_list(
             (None, None) => break,
             (None, Some(_)) => out.extend(named.next()),
             (Some(_), None) => out.extend(rest.next()),
-            (Some(l), Some(r)) => {
-                match (position(&server_order, l), position(&server_order, r)) {
-                    (Some(l), Some(r)) if l < r => out.extend(rest.next()),
-                    _ => out.extend(named.next()),
-                }
-            }
+            (Some(l), Some(r)) => match (position(&server_order, l), position(&server_order, r)) {
+                (Some(l), Some(r)) if l < r => out.extend(rest.next()),
+                _ => out.extend(named.next()),
+            },
         }
     }
     Ok(Value::Array(out))

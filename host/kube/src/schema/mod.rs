@@ -21,9 +21,10 @@ pub fn table() -> &'static Value {
 /// The definition of a kind, by group, version and kind.
 pub fn kind(group: &str, version: &str, kind: &str) -> Option<&'static Value> {
     let gvk = format!("{group}/{version}/{kind}");
-    table().as_object()?.values().find(|d| {
-        d["gvk"].as_array().is_some_and(|all| all.iter().any(|g| *g == gvk.as_str()))
-    })
+    table()
+        .as_object()?
+        .values()
+        .find(|d| d["gvk"].as_array().is_some_and(|all| all.iter().any(|g| *g == gvk.as_str())))
 }
 
 /// The definition that a field (or an item, or a map's value) refers to.

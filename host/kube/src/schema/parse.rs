@@ -138,8 +138,8 @@ impl<'de> Visitor<'de> for Seed<'_> {
         while let Some(key) = map.next_key::<String>()? {
             let path =
                 if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
-            let value =
-                map.next_value_seed(Seed { path: path.clone(), duplicates: &mut *self.duplicates })?;
+            let value = map
+                .next_value_seed(Seed { path: path.clone(), duplicates: &mut *self.duplicates })?;
             if out.insert(key, value).is_some() && self.duplicates.len() < 100 {
                 self.duplicates.push(path);
             }

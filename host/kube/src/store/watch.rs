@@ -60,6 +60,11 @@ impl Watch {
         self.after
     }
 
+    /// Notified when [`try_next`](Watch::try_next) may have more.
+    pub fn signal(&self) -> podlab_sim::sync::Signal {
+        self.store.signal(&self.key)
+    }
+
     /// The kind that is watched, as in [`Store::watch`].
     pub fn resource(&self) -> &str {
         &self.key

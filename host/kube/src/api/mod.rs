@@ -1,0 +1,73 @@
+//! The API server of a world: Kubernetes' REST paths over the [`Store`].
+//!
+//! [`Api::handle`] answers at once and takes no virtual time. Everything about a kind comes from
+//! its row ([`crate::store::kinds`]), everything about its fields from the schema.
+//!
+//! # Layout
+//! - [`request`], [`response`]: the two ends, as data
+//! - `route`: paths; `objects`: the verbs; `patch`: the three kinds of patch
+//! - [`watch`], [`log`]: what streams; `table`, `discovery`: how kubectl sees it
+
+mod body;
+mod discovery;
+pub mod log;
+mod objects;
+mod openapi;
+mod patch;
+pub mod request;
+pub mod response;
+mod route;
+mod table;
+pub mod watch;
+
+use std::sync::Arc;
+
+pub use log::{LogFollow, LogLine, LogPart, LogSource};
+pub use request::Request;
+pub use response::{Body, Response};
+pub use watch::WatchStream;
+
+use crate::store::{Error, Store};
+
+/// Bodies may be this long (Kubernetes' own limit).
+const BODY_LIMIT: usize = 3 << 20;
+
+/// The API server. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    store: Store,
+    logs: Option<Arc<dyn LogSource>>,
+}
+
+impl Api {
+    /// An API server over `store`.
+    pub fn new(store: &Store) -> Api {
+        Api { store: store.clone(), logs: None }
+    }
+
+    /// Serves logs from `source`.
+    pub fn with_logs(mut self, source: Arc<dyn LogSource>) -> Api {
+        self.logs = Some(source);
+        self
+    }
+
+    /// The store it serves.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Answers a request. A request that does not [mutate](Request::mutates) changes nothing.
+    pub fn handle(&self, request: &Request) -> Response {
+        if request.body.len() > BODY_LIMIT {
+            return Response::error(&Error::new(
+                413,
+                "RequestEntityTooLarge",
+                format!("Request entity too large: limit is {BODY_LIMIT}"),
+            ));
+        }
+        self.dispatch(request).unwrap_or_else(|e| Response::error(&e))
+    }
+}
+
+#[cfg(test)]
+mod tests;

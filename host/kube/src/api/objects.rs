@@ -1,0 +1,436 @@
+//! The verbs on objects and collections.
+
+use std::collections::VecDeque;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde_json::{Map, Value, json};
+
+use super::request::Request;
+use super::response::{Body, Response};
+use super::route::Target;
+use super::table::TableView;
+use super::watch::WatchStream;
+use super::{Api, body};
+use crate::store::object::{self, Object, map_mut, meta_mut};
+use crate::store::selector::{FieldSelector, LabelSelector, Selector};
+use crate::store::{DeleteOptions, Deleted, Error, Part, Propagation, WriteOptions};
+
+/// What answers a deletion with the object even when it is gone.
+const RETURN_DELETED: [&str; 4] = ["persistentvolumeclaims", "pods", "serviceaccounts", "services"];
+
+impl Api {
+    /// One object as the client wants to see it.
+    pub(super) fn show(
+        &self,
+        request: &Request,
+        t: &Target,
+        status: u16,
+        object: &Value,
+    ) -> Response {
+        match TableView::wanted(request, &t.row, self.store.sim()) {
+            Some(mut view) => {
+                let mut table = view.table(&[object], &json!({}));
+                table["metadata"] =
+                    json!({"resourceVersion": object::meta(object, "resourceVersion")});
+                Response::json(status, &table)
+            }
+            None => Response::json(status, object),
+        }
+    }
+
+    pub(super) fn get(&self, request: &Request, t: &Target) -> Result<Response, Error> {
+        let object = self.store.require(&t.row.qualified(), &t.namespace, &t.name)?;
+        Ok(self.show(request, t, 200, &object))
+    }
+
+    fn selector(&self, request: &Request, t: &Target) -> Result<Selector, Error> {
+        let mut fields = request.param("fieldSelector").to_string();
+        if !t.name.is_empty() {
+            fields = format!("metadata.name={}", t.name);
+        }
+        Ok(Selector {
+            labels: LabelSelector::parse(request.param("labelSelector"))?,
+            fields: FieldSelector::parse(&fields, &t.row)?,
+            namespace: Some(t.namespace.clone()).filter(|n| !n.is_empty()),
+        })
+    }
+
+    fn version_param(&self, request: &Request) -> Result<u64, Error> {
+        let text = request.param("resourceVersion");
+        if text.is_empty() {
+            return Ok(0);
+        }
+        text.parse().map_err(|_| {
+            Error::bad_request(format!(
+                "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+            ))
+        })
+    }
+
+    pub(super) fn list(
+        &self,
+        request: &Request,
+        t: &Target,
+        watch: bool,
+    ) -> Result<Response, Error> {
+        let selector = self.selector(request, t)?;
+        let key = t.row.qualified();
+        let version = self.version_param(request)?;
+        if watch {
+            return self.watch(request, t, selector, version);
+        }
+        let now = self.store.version();
+        if version > now {
+            let mut e = Error::new(
+                504,
+                "Timeout",
+                format!("Timeout: Too large resource version: {version}, current: {now}"),
+            );
+            e.details = Some(Box::new(crate::store::error::Details {
+                retry_after_seconds: 1,
+                ..Default::default()
+            }));
+            return Err(e);
+        }
+        if request.param("resourceVersionMatch") == "Exact" && version != now {
+            return Err(Error::expired(format!(
+                "The resourceVersion for the provided list is too old: {version} ({now})"
+            )));
+        }
+        let mut matching: Vec<Object> = self.store.list(&key, selector.namespace.as_deref());
+        matching.retain(|o| selector.matches(o));
+        let id = |o: &Value| format!("{}/{}", object::namespace(o), object::name(o));
+        let mut listed = now;
+        if !request.param("continue").is_empty() {
+            let token = STANDARD_NO_PAD
+                .decode(request.param("continue"))
+                .ok()
+                .and_then(|b| serde_json::from_slice::<Value>(&b).ok())
+                .filter(|t| t["start"].is_string() && t["rv"].is_u64())
+                .ok_or_else(|| {
+                    Error::bad_request("continue key is not valid: illegal base64 data")
+                })?;
+            let start = token["start"].as_str().unwrap_or("").to_string();
+            listed = token["rv"].as_u64().unwrap_or(now);
+            // Ids compare as the store's keys do: neither part contains a '/'.
+            let after = start.split_once('/').unwrap_or(("", ""));
+            matching.retain(|o| (object::namespace(o), object::name(o)) > after);
+        }
+        let limit = request.param("limit").parse::<i64>().unwrap_or(0);
+        let mut meta = json!({"resourceVersion": listed.to_string()});
+        if let Ok(limit) = usize::try_from(limit)
+            && limit > 0
+            && matching.len() > limit
+        {
+            let left = matching.len() - limit;
+            matching.truncate(limit);
+            let last = matching.last().map(|o| id(o)).unwrap_or_default();
+            let token = json!({"v": "meta.k8s.io/v1", "rv": listed, "start": last});
+            meta["continue"] = STANDARD_NO_PAD.encode(token.to_string()).into();
+            if selector.labels.is_empty() && selector.fields.is_empty() {
+                meta["remainingItemCount"] = left.into();
+            }
+        }
+        if let Some(mut view) = TableView::wanted(request, &t.row, self.store.sim()) {
+            let rows: Vec<&Value> = matching.iter().map(|o| &**o).collect();
+            return Ok(Response::json(200, &view.table(&rows, &meta)));
+        }
+        let items = matching.iter().map(|o| {
+            // Items of a typed list do not repeat their type.
+            let mut item = Value::clone(o);
+            let map = map_mut(&mut item);
+            map.remove("kind");
+            map.remove("apiVersion");
+            item
+        });
+        let list = json!({
+            "kind": format!("{}List", t.row.kind),
+            "apiVersion": t.row.api_version(),
+            "metadata": meta,
+            "items": items.collect::<Vec<_>>(),
+        });
+        Ok(Response::json(200, &list))
+    }
+
+    fn watch(
+        &self,
+        request: &Request,
+        t: &Target,
+        selector: Selector,
+        version: u64,
+    ) -> Result<Response, Error> {
+        let key = t.row.qualified();
+        let bookmarks = request.flag("allowWatchBookmarks");
+        let send_initial = request.flag("sendInitialEvents");
+        if send_initial && (!bookmarks || request.param("resourceVersionMatch") != "NotOlderThan") {
+            let e = crate::store::FieldError::forbidden(
+                "resourceVersionMatch",
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            );
+            return Err(Error::invalid("ListOptions", "meta.k8s.io", "", &[e]));
+        }
+        let initial = version == 0 || send_initial;
+        let from = if initial { self.store.version().max(version) } else { version };
+        let (watch, expired) = match self.store.watch(&key, from) {
+            Ok(watch) => (watch, None),
+            // A watch that is too old has begun already: it says so in an event.
+            Err(e) if e.code == 410 => (self.store.watch(&key, self.store.version())?, Some(e)),
+            Err(e) => return Err(e),
+        };
+        let mut stream = WatchStream {
+            watch,
+            row: t.row.clone(),
+            selector,
+            table: TableView::wanted(request, &t.row, self.store.sim()),
+            ready: VecDeque::new(),
+            over: false,
+            bookmarks,
+            timeout_seconds: request.param("timeoutSeconds").parse().ok(),
+        };
+        if let Some(e) = expired {
+            stream.fail(&e);
+        } else if initial {
+            for object in self.store.list(&key, stream.selector.namespace.clone().as_deref()) {
+                stream.push_initial(&object);
+            }
+            if send_initial {
+                stream.push_bookmark(true);
+            }
+        }
+        Ok(Response { body: Body::Watch(Box::new(stream)), ..Response::json(200, &Value::Null) })
+    }
+
+    fn options(&self, request: &Request) -> Result<WriteOptions, Error> {
+        for (key, value) in &request.query {
+            if key == "dryRun" && value != "All" {
+                let e = crate::store::FieldError::not_supported("dryRun", value, &["All"]);
+                return Err(Error::invalid("CreateOptions", "meta.k8s.io", "", &[e]));
+            }
+        }
+        Ok(WriteOptions { dry_run: request.dry_run() })
+    }
+
+    /// Gives the object the path's namespace; it may not name another.
+    fn place(&self, t: &Target, object: &mut Value) -> Result<(), Error> {
+        if !t.row.namespaced {
+            return Ok(());
+        }
+        let given = object::namespace(object);
+        if given.is_empty() {
+            meta_mut(object).insert("namespace".into(), t.namespace.as_str().into());
+        } else if given != t.namespace {
+            return Err(Error::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn create(&self, request: &Request, t: &Target) -> Result<Response, Error> {
+        if t.row.namespaced && t.namespace.is_empty() {
+            return Err(Error::method_not_allowed());
+        }
+        let options = self.options(request)?;
+        let (mut object, warnings) = body::object(request, t)?;
+        self.place(t, &mut object)?;
+        let made = self.store.create_with(&t.row.qualified(), object, &options)?;
+        Ok(Response { warnings, ..self.show(request, t, 201, &made) })
+    }
+
+    pub(super) fn update(&self, request: &Request, t: &Target) -> Result<Response, Error> {
+        let (object, warnings) = body::object(request, t)?;
+        let (status, made) = self.write(request, t, object)?;
+        Ok(Response { warnings, ..self.show(request, t, status, &made) })
+    }
+
+    /// Stores a changed object through the target's subresource.
+    pub(super) fn write(
+        &self,
+        request: &Request,
+        t: &Target,
+        mut object: Value,
+    ) -> Result<(u16, Object), Error> {
+        let options = self.options(request)?;
+        self.place(t, &mut object)?;
+        let name = object::name(&object).to_string();
+        if name.is_empty() {
+            return Err(Error::bad_request("name must be provided"));
+        }
+        if name != t.name {
+            return Err(Error::bad_request(format!(
+                "the name of the object ({name}) does not match the name on the URL ({})",
+                t.name
+            )));
+        }
+        let key = t.row.qualified();
+        let existed = self.store.get(&key, &t.namespace, &name);
+        let part = match t.sub.as_str() {
+            "status" => Part::Status,
+            "finalize" => {
+                let mut whole = Value::clone(&*self.store.require(&key, "", &name)?);
+                let finalizers = object["spec"]["finalizers"].take();
+                let spec = map_mut(map_mut(&mut whole).entry("spec").or_insert(Value::Null));
+                if finalizers.as_array().is_some_and(|f| !f.is_empty()) {
+                    spec.insert("finalizers".into(), finalizers);
+                } else {
+                    spec.remove("finalizers");
+                }
+                object = whole;
+                Part::Whole
+            }
+            "ephemeralcontainers" => {
+                let old = self.store.require(&key, &t.namespace, &name)?;
+                let mut whole = Value::clone(&old);
+                whole["spec"]["ephemeralContainers"] = object["spec"]["ephemeralContainers"].take();
+                crate::store::kinds::pod_defaults::pod(&mut whole);
+                object = whole;
+                Part::Whole
+            }
+            _ => Part::Main,
+        };
+        let made = self.store.update_with(&key, object, part, &options)?;
+        Ok((if existed.is_none() { 201 } else { 200 }, made))
+    }
+
+    pub(super) fn bind(&self, request: &Request, t: &Target) -> Result<Response, Error> {
+        let options = self.options(request)?;
+        let binding = body::document(request)?.value;
+        let node = binding["target"]["name"].as_str().unwrap_or("").to_string();
+        self.bind_pod(t, &node, &options)?;
+        Ok(Response::json(
+            201,
+            &json!({
+                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201
+            }),
+        ))
+    }
+
+    fn bind_pod(&self, t: &Target, node: &str, options: &WriteOptions) -> Result<(), Error> {
+        let pod = self.store.require("pods", &t.namespace, &t.name)?;
+        let conflict = |why: String| Err(Error::conflict(&t.row, &t.name, &why));
+        if node.is_empty() {
+            let e = crate::store::FieldError::required("target.name", "");
+            return Err(Error::invalid("Binding", "", &t.name, &[e]));
+        }
+        if object::deleting(&pod) {
+            return conflict(format!(
+                "pod {} is being deleted, cannot be assigned to a host",
+                t.name
+            ));
+        }
+        let before = pod["spec"]["nodeName"].as_str().unwrap_or("");
+        if !before.is_empty() {
+            return conflict(format!("pod {} is already assigned to node {before:?}", t.name));
+        }
+        let mut new = Value::clone(&pod);
+        new["spec"]["nodeName"] = node.into();
+        let now = object::time(self.store.sim().unix_nanos());
+        let status = map_mut(map_mut(&mut new).entry("status").or_insert(Value::Null));
+        if let Some(list) = status.entry("conditions").or_insert(json!([])).as_array_mut() {
+            list.retain(|c| c["type"] != "PodScheduled");
+            list.push(json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now}));
+        }
+        self.store.update_with("pods", new, Part::Whole, options).map(|_| ())
+    }
+
+    fn delete_options(&self, request: &Request) -> Result<DeleteOptions, Error> {
+        let write = self.options(request)?;
+        let body = if request.body.iter().all(u8::is_ascii_whitespace) {
+            Value::Object(Map::new())
+        } else {
+            body::document(request)?.value
+        };
+        let grace = match request.param("gracePeriodSeconds") {
+            "" => body["gracePeriodSeconds"].as_i64(),
+            text => Some(text.parse().map_err(|_| {
+                Error::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+            })?),
+        };
+        let policy = match request.param("propagationPolicy") {
+            "" => body["propagationPolicy"].as_str().unwrap_or(""),
+            text => text,
+        };
+        let text = |value: &Value| value.as_str().map(str::to_string);
+        Ok(DeleteOptions {
+            grace_period_seconds: grace,
+            uid: text(&body["preconditions"]["uid"]),
+            resource_version: text(&body["preconditions"]["resourceVersion"]),
+            propagation: match policy {
+                "Orphan" => Propagation::Orphan,
+                "Foreground" => Propagation::Foreground,
+                "" | "Background" => Propagation::Background,
+                other => {
+                    let e = crate::store::FieldError::not_supported(
+                        "propagationPolicy",
+                        other,
+                        &["Foreground", "Background", "Orphan", "nil"],
+                    );
+                    return Err(Error::invalid("DeleteOptions", "meta.k8s.io", "", &[e]));
+                }
+            },
+            dry_run: write.dry_run || body["dryRun"].as_array().is_some_and(|d| !d.is_empty()),
+        })
+    }
+
+    pub(super) fn delete(&self, request: &Request, t: &Target) -> Result<Response, Error> {
+        let options = self.delete_options(request)?;
+        let key = t.row.qualified();
+        match self.store.delete(&key, &t.namespace, &t.name, &options)? {
+            Deleted::Pending(object) => Ok(Response::json(200, &object)),
+            Deleted::Gone(object) if RETURN_DELETED.contains(&&*t.row.plural) => {
+                Ok(Response::json(200, &object))
+            }
+            Deleted::Gone(object) => {
+                let mut details = json!({
+                    "name": t.name, "kind": *t.row.plural, "uid": object::uid(&object)
+                });
+                if !t.row.group.is_empty() {
+                    details["group"] = t.row.group.as_ref().into();
+                }
+                Ok(Response::json(
+                    200,
+                    &json!({
+                        "kind": "Status", "apiVersion": "v1", "metadata": {},
+                        "status": "Success", "details": details
+                    }),
+                ))
+            }
+        }
+    }
+
+    pub(super) fn delete_collection(
+        &self,
+        request: &Request,
+        t: &Target,
+    ) -> Result<Response, Error> {
+        let selector = self.selector(request, t)?;
+        if t.row.namespaced && t.namespace.is_empty() {
+            return Err(Error::method_not_allowed());
+        }
+        let options = self.delete_options(request)?;
+        let key = t.row.qualified();
+        let mut items = Vec::new();
+        for object in self.store.list(&key, selector.namespace.as_deref()) {
+            if !selector.matches(&object) {
+                continue;
+            }
+            let name = object::name(&object);
+            match self.store.delete(&key, object::namespace(&object), name, &options) {
+                Ok(Deleted::Gone(o) | Deleted::Pending(o)) => items.push(Value::clone(&o)),
+                // Gone with another of the list that owned it.
+                Err(e) if e.code == 404 => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(Response::json(
+            200,
+            &json!({
+                "kind": format!("{}List", t.row.kind),
+                "apiVersion": t.row.api_version(),
+                "metadata": {"resourceVersion": self.store.version().to_string()},
+                "items": items,
+            }),
+        ))
+    }
+}

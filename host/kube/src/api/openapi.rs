@@ -1,0 +1,156 @@
+//! `/openapi/v3`, as far as kubectl reads it: which kinds there are, how they merge, and that the
+//! server validates fields.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::response::Response;
+use crate::schema;
+use crate::store::{Error, Row, Store};
+
+pub(super) fn get(store: &Store, rest: &[&str]) -> Result<Response, Error> {
+    let rows = store.rows();
+    let path = |r: &Row| {
+        if r.group.is_empty() {
+            format!("api/{}", r.version)
+        } else {
+            format!("apis/{}/{}", r.group, r.version)
+        }
+    };
+    if rest.is_empty() {
+        let mut paths = Map::new();
+        for row in &rows {
+            let p = path(row);
+            let url = format!("/openapi/v3/{p}?hash=1.32");
+            paths.insert(p, json!({"serverRelativeURL": url}));
+        }
+        return Ok(Response::json(200, &json!({"paths": paths})));
+    }
+    let wanted = rest.join("/");
+    let rows: Vec<Row> = rows.into_iter().filter(|r| path(r) == wanted).collect();
+    if rows.is_empty() {
+        return Err(Error::no_such_path());
+    }
+    Ok(Response::json(200, &document(&wanted, &rows)))
+}
+
+fn document(base: &str, rows: &[Row]) -> Value {
+    let mut names: BTreeSet<&'static str> = BTreeSet::new();
+    let mut paths = Map::new();
+    for row in rows {
+        let gvk = json!({"group": *row.group, "version": *row.version, "kind": *row.kind});
+        let Some(definition) = definition_name(row) else { continue };
+        reach(definition, &mut names);
+        let reference = json!({"$ref": format!("#/components/schemas/{definition}")});
+        let parameters = json!([{
+            "name": "fieldValidation", "in": "query", "schema": {"type": "string", "uniqueItems": true}
+        }, {
+            "name": "dryRun", "in": "query", "schema": {"type": "string", "uniqueItems": true}
+        }]);
+        let answer = json!({"200": {"description": "OK", "content": {"application/json": {"schema": reference}}}});
+        let operation = |action: &str, media: &[&str]| {
+            let content: Map<String, Value> =
+                media.iter().map(|m| ((*m).into(), json!({"schema": reference}))).collect();
+            json!({
+                "x-kubernetes-action": action,
+                "x-kubernetes-group-version-kind": gvk,
+                "parameters": parameters,
+                "requestBody": {"content": content},
+                "responses": answer,
+            })
+        };
+        let scope = if row.namespaced { "namespaces/{namespace}/" } else { "" };
+        let collection = format!("/{base}/{scope}{}", row.plural);
+        paths.insert(collection.clone(), json!({"post": operation("post", &["*/*"])}));
+        paths.insert(
+            format!("{collection}/{{name}}"),
+            json!({
+                "get": {"x-kubernetes-action": "get", "x-kubernetes-group-version-kind": gvk, "responses": answer},
+                "put": operation("put", &["*/*"]),
+                "patch": operation("patch", &[
+                    "application/json-patch+json",
+                    "application/merge-patch+json",
+                    "application/strategic-merge-patch+json",
+                ]),
+            }),
+        );
+    }
+    let schemas: Map<String, Value> =
+        names.iter().map(|n| ((*n).into(), definition(&schema::table()[*n]))).collect();
+    json!({
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": "v1.32.13"},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    })
+}
+
+fn definition_name(row: &Row) -> Option<&'static str> {
+    let wanted = schema::kind(&row.group, &row.version, &row.kind)?;
+    let (name, _) = schema::table().as_object()?.iter().find(|(_, d)| std::ptr::eq(*d, wanted))?;
+    Some(name)
+}
+
+fn reach(name: &'static str, names: &mut BTreeSet<&'static str>) {
+    if !names.insert(name) {
+        return;
+    }
+    for field in schema::table()[name]["fields"].as_object().into_iter().flatten().map(|(_, f)| f) {
+        for target in [field, &field["items"], &field["map"], &field["items"]["map"]] {
+            if let Some(reference) = target["ref"].as_str() {
+                reach(reference, names);
+            }
+        }
+    }
+}
+
+fn definition(d: &Value) -> Value {
+    let mut out = Map::new();
+    if let Some(fields) = d["fields"].as_object() {
+        out.insert("type".into(), "object".into());
+        let properties: Map<String, Value> =
+            fields.iter().map(|(k, f)| (k.clone(), property(f))).collect();
+        out.insert("properties".into(), properties.into());
+    }
+    for key in ["type", "format", "oneOf", "required"] {
+        if let Some(v) = d.get(key) {
+            out.insert(key.into(), v.clone());
+        }
+    }
+    if let Some(gvks) = d["gvk"].as_array() {
+        let list: Vec<Value> = gvks
+            .iter()
+            .filter_map(|g| {
+                let mut parts = g.as_str()?.split('/');
+                Some(json!({"group": parts.next()?, "version": parts.next()?, "kind": parts.next()?}))
+            })
+            .collect();
+        out.insert("x-kubernetes-group-version-kind".into(), list.into());
+    }
+    Value::Object(out)
+}
+
+fn property(f: &Value) -> Value {
+    let mut out = Map::new();
+    if let Some(reference) = f["ref"].as_str() {
+        out.insert("allOf".into(), json!([{"$ref": format!("#/components/schemas/{reference}")}]));
+    }
+    for key in ["type", "format", "default", "enum"] {
+        if let Some(v) = f.get(key) {
+            out.insert(key.into(), v.clone());
+        }
+    }
+    if let Some(items) = f.get("items") {
+        out.insert("items".into(), property(items));
+    }
+    if let Some(of) = f.get("map") {
+        out.insert("additionalProperties".into(), property(of));
+    }
+    for key in ["list-type", "list-map-keys", "map-type", "patch-merge-key", "patch-strategy"] {
+        if let Some(v) = f.get(key) {
+            out.insert(format!("x-kubernetes-{key}"), v.clone());
+        }
+    }
+    Value::Object(out)
+}

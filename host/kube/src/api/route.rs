@@ -1,0 +1,137 @@
+//! Paths: `/api/v1/namespaces/NS/pods/NAME/status` and all the rest.
+
+use super::request::Request;
+use super::response::{Body, Response};
+use super::{Api, discovery, log, openapi};
+use crate::store::{Error, Row};
+
+/// A resource path taken apart.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub row: Row,
+    /// "" for cluster-wide kinds and for all namespaces.
+    pub namespace: String,
+    /// "" for the collection.
+    pub name: String,
+    /// "" for the object itself.
+    pub sub: String,
+}
+
+impl Api {
+    pub(super) fn dispatch(&self, request: &Request) -> Result<Response, Error> {
+        let path = request.path.trim_end_matches('/');
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        let get = request.method == "GET" || request.method == "HEAD";
+        match parts[..] {
+            [] if get => return Ok(discovery::root()),
+            ["version"] if get => return Ok(discovery::version()),
+            ["healthz" | "livez" | "readyz", ..] if get => {
+                return Ok(discovery::health(parts[0], request.flag("verbose")));
+            }
+            ["openapi", "v3", ref rest @ ..] if get => return openapi::get(&self.store, rest),
+            ["api"] | ["apis"] | ["api", "v1"] | ["apis", _] | ["apis", _, _] if get => {
+                return discovery::get(&self.store, request, &parts);
+            }
+            _ => {}
+        }
+        let target = self.target(&parts)?;
+        self.resource(request, &target)
+    }
+
+    fn target(&self, parts: &[&str]) -> Result<Target, Error> {
+        let (group, version, rest) = match parts {
+            ["api", version, rest @ ..] => ("", *version, rest),
+            ["apis", group, version, rest @ ..] => (*group, *version, rest),
+            _ => return Err(Error::no_such_path()),
+        };
+        let (namespace, rest) = match rest {
+            // `namespaces/x/pods`, but `namespaces/x/status` is of the namespace itself.
+            ["namespaces", ns, plural, more @ ..]
+                if !matches!(*plural, "status" | "finalize") || !more.is_empty() =>
+            {
+                if ns.is_empty() {
+                    return Err(Error::no_such_path());
+                }
+                (*ns, &rest[2..])
+            }
+            _ => ("", rest),
+        };
+        let (plural, name, sub) = match rest {
+            [plural] => (*plural, "", ""),
+            [plural, name] => (*plural, *name, ""),
+            [plural, name, sub] => (*plural, *name, *sub),
+            _ => return Err(Error::no_such_path()),
+        };
+        let key = crate::store::resource::qualified(plural, group);
+        let row = self
+            .store
+            .row(&key)
+            .filter(|r| r.version == version && (r.namespaced || namespace.is_empty()))
+            .ok_or_else(Error::no_such_path)?;
+        if (!name.is_empty() && row.namespaced && namespace.is_empty())
+            || (!sub.is_empty() && row.subresource(sub).is_none())
+        {
+            return Err(Error::no_such_path());
+        }
+        Ok(Target { row, namespace: namespace.into(), name: name.into(), sub: sub.into() })
+    }
+
+    fn resource(&self, request: &Request, t: &Target) -> Result<Response, Error> {
+        let verb = match (request.method.as_str(), t.name.is_empty()) {
+            ("GET" | "HEAD", true) if request.flag("watch") => "watch",
+            ("GET" | "HEAD", true) => "list",
+            ("GET" | "HEAD", false) => "get",
+            ("POST", true) => "create",
+            ("POST", false) if !t.sub.is_empty() => "create",
+            ("PUT", false) => "update",
+            ("PATCH", false) => "patch",
+            ("DELETE", true) => "deletecollection",
+            ("DELETE", false) => "delete",
+            _ => return Err(Error::method_not_allowed()),
+        };
+        let verbs = match t.row.subresource(&t.sub) {
+            Some(sub) => &sub.verbs,
+            None => &t.row.verbs,
+        };
+        if !verbs.iter().any(|v| v == verb) {
+            return Err(Error::method_not_allowed());
+        }
+        if t.sub == "log" {
+            return Ok(
+                match log::get(&self.store, self.logs.as_ref(), request, &t.namespace, &t.name)? {
+                    log::Log::Text(text) => {
+                        Response { content_type: "text/plain".into(), ..Response::text(200, text) }
+                    }
+                    log::Log::Follow(follow) => Response {
+                        content_type: "text/plain".into(),
+                        body: Body::Log(Box::new(follow)),
+                        ..Response::text(200, "")
+                    },
+                },
+            );
+        }
+        let accept = &request.accept;
+        let known = ["application/json", "*/*", "application/*", "application/yaml"];
+        if !accept.is_empty() && !known.iter().any(|k| accept.contains(k)) {
+            let mut e = Error::new(
+                406,
+                "NotAcceptable",
+                "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+            );
+            e.details = Some(Box::default());
+            return Err(e);
+        }
+        match verb {
+            "get" => self.get(request, t),
+            "list" | "watch" => self.list(request, t, verb == "watch"),
+            "create" => match t.sub.as_str() {
+                "binding" => self.bind(request, t),
+                _ => self.create(request, t),
+            },
+            "update" => self.update(request, t),
+            "patch" => self.patch(request, t),
+            "delete" => self.delete(request, t),
+            _ => self.delete_collection(request, t),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Objects as a `Table`, which is how kubectl prints them (`pkg/printers/internalversion`).
+
+mod pods;
+mod rest;
+
+use podlab_sim::Handle;
+use serde_json::{Value, json};
+
+use super::request::Request;
+use crate::store::object;
+use crate::store::{Resource, Row};
+
+/// A column: name and priority (1 is shown with `-o wide` only).
+type Column = (&'static str, u8);
+type Cells = fn(&Value, u64) -> Vec<Value>;
+
+/// The columns of a kind, and how to fill them.
+fn columns(row: &Resource) -> (&'static [Column], Cells) {
+    match &*row.plural {
+        "pods" => (pods::COLUMNS, pods::cells),
+        "namespaces" => (rest::STATUS, rest::namespace),
+        "nodes" => (rest::NODE, rest::node),
+        "services" => (rest::SERVICE, rest::service),
+        "endpoints" => (rest::ENDPOINTS, rest::endpoints),
+        "configmaps" => (rest::CONFIG_MAP, rest::config_map),
+        "secrets" => (rest::SECRET, rest::secret),
+        "events" => (rest::EVENT, rest::event),
+        "serviceaccounts" => (rest::ACCOUNT, rest::account),
+        "persistentvolumeclaims" => (rest::CLAIM, rest::claim),
+        "leases" => (rest::LEASE, rest::lease),
+        "endpointslices" => (rest::SLICE, rest::slice),
+        _ => (&[("Name", 0), ("Created At", 0)], |o, _| {
+            vec![object::name(o).into(), object::meta(o, "creationTimestamp").into()]
+        }),
+    }
+}
+
+/// How a client wants its tables.
+pub(super) struct TableView {
+    row: Row,
+    sim: Handle,
+    include: Include,
+    /// Only the first table of a watch has the columns.
+    defined: bool,
+}
+
+#[derive(PartialEq)]
+enum Include {
+    Nothing,
+    Metadata,
+    Object,
+}
+
+impl TableView {
+    /// `None` if the client wants objects.
+    pub fn wanted(request: &Request, row: &Row, sim: &Handle) -> Option<TableView> {
+        let table = request.accept.split(',').any(|a| {
+            let mut parts = a.split(';').map(str::trim);
+            parts.clone().any(|p| p == "as=Table") && parts.any(|p| p == "g=meta.k8s.io")
+        });
+        let include = match request.param("includeObject") {
+            "None" => Include::Nothing,
+            "Object" => Include::Object,
+            _ => Include::Metadata,
+        };
+        table.then(|| TableView { row: row.clone(), sim: sim.clone(), include, defined: false })
+    }
+
+    pub fn table(&mut self, objects: &[&Value], meta: &Value) -> Value {
+        let (columns, cells) = columns(&self.row);
+        let now = self.sim.unix_nanos();
+        let rows: Vec<Value> = objects
+            .iter()
+            .map(|o| {
+                let mut row = json!({"cells": cells(o, now)});
+                match self.include {
+                    Include::Nothing => {}
+                    Include::Object => row["object"] = (*o).clone(),
+                    Include::Metadata => {
+                        row["object"] = json!({
+                            "kind": "PartialObjectMetadata",
+                            "apiVersion": "meta.k8s.io/v1",
+                            "metadata": o["metadata"],
+                        });
+                    }
+                }
+                row
+            })
+            .collect();
+        let definitions: Vec<Value> = columns
+            .iter()
+            .filter(|_| !self.defined)
+            .map(|(name, priority)| {
+                json!({
+                    "name": name, "type": "string", "description": "", "priority": priority,
+                    "format": if *name == "Name" { "name" } else { "" },
+                })
+            })
+            .collect();
+        json!({
+            "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta,
+            "columnDefinitions": definitions, "rows": rows,
+        })
+    }
+
+    /// The object of a watch's event as a table; a bookmark has no row.
+    pub fn event(&mut self, object: &Value, bookmark: bool) -> Value {
+        let meta = json!({"resourceVersion": object::meta(object, "resourceVersion")});
+        let table = if bookmark {
+            self.table(&[], &object["metadata"])
+        } else {
+            self.table(&[object], &meta)
+        };
+        self.defined = true;
+        table
+    }
+}
+
+/// How long ago a time was, as kubectl says it ("5m12s"); `<unknown>` if it is none.
+fn ago(time: &Value, now: u64) -> String {
+    match time.as_str().and_then(object::parse_time) {
+        Some(at) => human(now.saturating_sub(at) / 1_000_000_000),
+        None => "<unknown>".into(),
+    }
+}
+
+fn age(o: &Value, now: u64) -> Value {
+    ago(&o["metadata"]["creationTimestamp"], now).into()
+}
+
+/// Seconds as `duration.HumanDuration` prints them.
+fn human(s: u64) -> String {
+    let (m, h, d) = (s / 60, s / 3600, s / 86400);
+    let two = |big: u64, b: &str, small: u64, l: &str| {
+        if small == 0 { format!("{big}{b}") } else { format!("{big}{b}{small}{l}") }
+    };
+    if s < 120 {
+        format!("{s}s")
+    } else if m < 10 {
+        two(m, "m", s % 60, "s")
+    } else if h < 3 {
+        format!("{m}m")
+    } else if h < 8 {
+        two(h, "h", m % 60, "m")
+    } else if h < 48 {
+        format!("{h}h")
+    } else if d < 8 {
+        two(d, "d", h % 24, "h")
+    } else if d < 2 * 365 {
+        format!("{d}d")
+    } else if d < 8 * 365 {
+        two(d / 365, "y", d % 365, "d")
+    } else {
+        format!("{}y", d / 365)
+    }
+}
+
+#[test]
+fn durations_are_written_as_kubectl_does() {
+    for (s, want) in [
+        (0, "0s"),
+        (119, "119s"),
+        (150, "2m30s"),
+        (300, "5m"),
+        (10_740, "179m"),
+        (3 * 3600 + 300, "3h5m"),
+        (47 * 3600, "47h"),
+        (51 * 3600, "2d3h"),
+        (30 * 86400, "30d"),
+        (760 * 86400, "2y30d"),
+    ] {
+        assert_eq!(human(s), want);
+    }
+}
