@@ -9,5 +9,7 @@ mod message;
 mod server;
 
 pub use client::{Client, Reply, Url};
-pub use message::{Body, Head, Headers, Refusal, Request, Response, http_date, parse_head, parse_http_date};
+pub use message::{
+    Body, Head, Headers, Refusal, Request, Response, http_date, parse_head, parse_http_date,
+};
 pub use server::{Handler, Limits, serve};

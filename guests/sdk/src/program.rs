@@ -30,8 +30,9 @@ where
 /// If it is no address, or is taken.
 pub async fn listen(args: &Args) -> Result<TcpListener, String> {
     let text = args.text("listen");
-    let addr: SocketAddr =
-        text.parse().map_err(|_| format!("--listen: {text:?} is no address such as 0.0.0.0:8080"))?;
+    let addr: SocketAddr = text
+        .parse()
+        .map_err(|_| format!("--listen: {text:?} is no address such as 0.0.0.0:8080"))?;
     let listener = TcpListener::bind(addr).await.map_err(|e| format!("{addr}: {e}"))?;
     crate::log::info("listening", &[("address", &addr)]);
     Ok(listener)

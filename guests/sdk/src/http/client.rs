@@ -121,7 +121,8 @@ impl Client {
         message.push_str(if self.keep { "\r\n" } else { "Connection: close\r\n\r\n" });
         let mut message = message.into_bytes();
         message.extend_from_slice(body);
-        let kept = self.kept.take().filter(|(host, port, _)| (host, port) == (&url.host, &url.port));
+        let kept =
+            self.kept.take().filter(|(host, port, _)| (host, port) == (&url.host, &url.port));
         if let Some((_, _, stream)) = kept {
             match self.over(stream, method, url, &message).await {
                 Err(e) if stale(&e) => {}
@@ -267,7 +268,10 @@ mod tests {
     #[test]
     fn urls() {
         let url = Url::parse("http://web.default:8080/a?b").unwrap();
-        assert_eq!((url.host.as_str(), url.port, url.target.as_str()), ("web.default", 8080, "/a?b"));
+        assert_eq!(
+            (url.host.as_str(), url.port, url.target.as_str()),
+            ("web.default", 8080, "/a?b")
+        );
         assert_eq!(Url::parse("web").unwrap().target, "/");
         assert_eq!(Url::parse("http://[::1]:81").unwrap().host, "[::1]");
         assert!(Url::parse("https://web").is_err());
