@@ -13,6 +13,7 @@
 //! - [`policy`][]: who may send to whom
 //! - [`dissect`][]: protocols recognised in the bytes of a connection
 //! - `fabric`: packets under way, in order of arrival; the only place that waits for time
+//! - `socket`: sockets of any kind, as the network keeps them
 //! - `ports`, `table`: who is bound to what; keys that never mean another
 //!
 //! # How it works
@@ -36,6 +37,7 @@ pub mod net;
 pub mod policy;
 mod ports;
 pub mod service;
+mod socket;
 pub mod stream;
 mod table;
 pub mod tcp;

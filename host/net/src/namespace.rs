@@ -253,3 +253,13 @@ pub(crate) fn shown(addr: SocketAddr, v6: bool) -> SocketAddr {
         _ => addr,
     }
 }
+
+/// Linux takes the unspecified address as destination for the loopback.
+pub(crate) fn loopback_if_unspecified(mut to: SocketAddr) -> SocketAddr {
+    match to.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => to.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => to.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    to
+}

@@ -14,9 +14,9 @@ use crate::link::{LinkDefaults, LinkEnds, LinkProps, Links, Path, Site};
 use crate::namespace::{Namespace, NamespaceSpec, Ns};
 use crate::policy::Policy;
 use crate::service::{Service, Services};
+use crate::socket::Socket;
 use crate::table::{Key, Table};
 use crate::tcp::conn::Conn;
-use crate::tcp::socket::Socket;
 
 /// What a network is like.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@
 pub(crate) mod conn;
 mod ending;
 mod handshake;
-pub(crate) mod socket;
+mod socket;
 mod transfer;
 
 pub use socket::{BACKLOG_MAX, TcpOptions, TcpSocket};

@@ -10,12 +10,12 @@ use podlab_trace::{Kind, Seq};
 use crate::errno::Errno;
 use crate::fabric::Due;
 use crate::link::Fate;
-use crate::namespace::{Stack, canonical, shown};
+use crate::namespace::{Stack, canonical, loopback_if_unspecified, shown};
 use crate::net::{Net, State};
 use crate::policy::{Flow, allowed};
+use crate::socket::{Role, open};
 use crate::table::Key;
 use crate::tcp::conn::{Target, Wakers};
-use crate::tcp::socket::{Role, open};
 
 /// The most bytes that fit into a datagram: 65,535 less the headers of IPv4 and UDP.
 pub const DATAGRAM_MAX: usize = 65_507;
@@ -216,15 +216,6 @@ impl State {
 fn unspecified(v6: bool) -> SocketAddr {
     let ip: IpAddr = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     SocketAddr::new(ip, 0)
-}
-
-fn loopback_if_unspecified(mut to: SocketAddr) -> SocketAddr {
-    match to.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => to.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => to.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    to
 }
 
 /// A UDP socket. Dropping it closes it. Operations never block.

@@ -6,9 +6,9 @@ use podlab_trace::Kind;
 
 use crate::errno::Errno;
 use crate::net::State;
+use crate::socket::Role;
 use crate::table::Key;
 use crate::tcp::conn::{CLIENT, DIRS, Fin, SERVER, Segment};
-use crate::tcp::socket::Role;
 
 impl State {
     /// The program will send no more: the end follows what it wrote before.

@@ -13,9 +13,9 @@ use crate::link::Fate;
 use crate::net::State;
 use crate::policy::{Flow, allowed};
 use crate::service::Route;
+use crate::socket::Role;
 use crate::table::Key;
 use crate::tcp::conn::{CLIENT, Conn, End, Pipe, SERVER, Segment, Target};
-use crate::tcp::socket::Role;
 
 /// How long after the first SYN the second is sent (RFC 6298, 2.1); then twice that, and so on.
 const SYN_TIMEOUT: Duration = Duration::from_secs(1);
