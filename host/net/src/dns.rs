@@ -6,15 +6,21 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use podlab_sim::Time;
 use podlab_trace::Kind;
 
+use crate::link::{Fate, Site};
 use crate::namespace::Stack;
+use crate::net::State;
+use crate::table::Key;
 
 /// Names with fewer dots are looked up in the search list first (Kubernetes sets `ndots:5`).
 const NDOTS: usize = 5;
 /// How long one query waits for an answer, and how often it is sent (`resolv.conf(5)`).
 const TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 2;
+/// What link rules call the cluster's DNS. It is on no node; its number is 0.
+const SERVER: &str = "kube-system/kube-dns";
 /// The longest name there is (RFC 1035, 2.3.4).
 const NAME_MAX: usize = 253;
 
@@ -86,6 +92,10 @@ impl Names {
         }
     }
 
+    fn find(&self, full: &str) -> Option<Vec<IpAddr>> {
+        self.records.get(full).filter(|found| !found.is_empty()).cloned()
+    }
+
     fn fault_for(&self, namespace: &str) -> Option<DnsFault> {
         self.faults.get(namespace).copied().or(self.fault)
     }
@@ -116,7 +126,9 @@ fn is_name(name: &str) -> bool {
 
 impl Stack {
     /// Looks a name up. Literal addresses, `localhost` and the namespace's own hostname take no
-    /// time; each query to the cluster's DNS takes a round trip between two nodes.
+    /// time. A query to the cluster's DNS takes a round trip over the links between this
+    /// namespace and one called `kube-system/kube-dns` on a node of its own: rules apply to it.
+    /// What is lost is asked again after 5 s, once.
     ///
     /// # Errors
     /// [`DnsError`].
@@ -146,7 +158,7 @@ impl Stack {
         if !is_name(name) {
             return Err(DnsError::Invalid);
         }
-        let (sim, round_trip, search) = {
+        let search = {
             let state = self.net.lock();
             let ns = state.namespaces.get(self.namespace.key).ok_or(DnsError::Timeout)?;
             let plain = normal(name);
@@ -160,27 +172,51 @@ impl Stack {
                 let v6 = ns.ipv6.map(IpAddr::V6);
                 return Ok([Some(ns.ipv4.into()), v6].into_iter().flatten().collect());
             }
-            let link = state.links.defaults().nodes;
-            (state.sim.clone(), link.latency * 2, ns.search.clone())
+            ns.search.clone()
         };
         for full in candidates(name, &search) {
-            sim.sleep(round_trip).await;
-            let fault = self.net.lock().names.fault_for(self.namespace.name());
-            match fault {
-                Some(DnsFault::ServerFailure) => return Err(DnsError::ServerFailure),
-                Some(DnsFault::Silent) => {
-                    sim.sleep(TIMEOUT * ATTEMPTS - round_trip).await;
-                    return Err(DnsError::Timeout);
-                }
-                None => {}
-            }
-            if let Some(found) = self.net.lock().names.records.get(&full)
-                && !found.is_empty()
-            {
-                return Ok(found.clone());
+            if let Some(found) = self.query(&full).await? {
+                return Ok(found);
             }
         }
         Err(DnsError::NoSuchName)
+    }
+
+    /// Asks the cluster's DNS for one full name. `None` is NXDOMAIN.
+    async fn query(&self, full: &str) -> Result<Option<Vec<IpAddr>>, DnsError> {
+        let sim = self.net.lock().sim.clone();
+        for _ in 0..ATTEMPTS {
+            let give_up = sim.now() + TIMEOUT;
+            let answered = self.net.lock().query_and_answer(self.namespace.key);
+            if let Some(at) = answered.filter(|at| *at <= give_up) {
+                sim.sleep_until(at).await;
+                let state = self.net.lock();
+                match state.names.fault_for(self.namespace.name()) {
+                    None => return Ok(state.names.find(full)),
+                    Some(DnsFault::ServerFailure) => return Err(DnsError::ServerFailure),
+                    Some(DnsFault::Silent) => {}
+                }
+            }
+            sim.sleep_until(give_up).await;
+        }
+        Err(DnsError::Timeout)
+    }
+}
+
+impl State {
+    /// Sends a query over the links to the cluster's DNS and the answer back. `None` if one of
+    /// them is lost.
+    fn query_and_answer(&mut self, namespace: Key) -> Option<Time> {
+        let now = self.now();
+        let ns = self.namespaces.get(namespace)?;
+        let dns = || Site { name: SERVER, node: "", external: false, places: &[] };
+        let there = self.links.path((ns.id, ns.site()), (0, dns()));
+        let back = self.links.path((0, dns()), (ns.id, ns.site()));
+        let Fate::Arrives(asked) = self.links.fate(&there, now, 0) else { return None };
+        match self.links.fate(&back, asked, 0) {
+            Fate::Arrives(at) => Some(at),
+            Fate::Lost => None,
+        }
     }
 }
 

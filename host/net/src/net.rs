@@ -239,7 +239,7 @@ impl State {
 }
 
 impl Ns {
-    fn site(&self) -> Site<'_> {
+    pub(crate) fn site(&self) -> Site<'_> {
         Site { name: &self.name, node: &self.node, external: self.external, places: &self.places }
     }
 }
