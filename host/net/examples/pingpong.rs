@@ -36,7 +36,8 @@ fn drive(sim: &mut Sim) {
     assert_eq!(sim.run_until(Time::MAX, u64::MAX), Stop::Idle);
 }
 
-fn round_trips() -> f64 {
+/// Round trips of `request` and `answer`.
+fn round_trips(request: &'static [u8], answer: &'static [u8]) -> f64 {
     let (mut sim, trace, stack) = world();
     let addr = "127.0.0.1:7".parse().expect("an address");
     let listener = stack.listen(addr).expect("the port is free");
@@ -48,14 +49,14 @@ fn round_trips() -> f64 {
             if data.is_empty() {
                 return;
             }
-            stream.write_all(data).await.expect("the client is kind");
+            stream.write_all(Bytes::copy_from_slice(answer)).await.expect("the client is kind");
         }
     });
     h.spawn(async move {
         let stream = stack.connect(addr).await.expect("somebody listens");
-        for i in 0..ROUNDS {
-            stream.write_all(Bytes::copy_from_slice(&i.to_le_bytes())).await.expect("it listens");
-            assert_eq!(stream.read(4096).await.expect("it answers"), i.to_le_bytes()[..]);
+        for _ in 0..ROUNDS {
+            stream.write_all(Bytes::copy_from_slice(request)).await.expect("it listens");
+            assert_eq!(stream.read(4096).await.expect("it answers"), answer);
         }
     });
     let start = Instant::now();
@@ -95,10 +96,17 @@ fn bulk() -> f64 {
 }
 
 fn main() {
-    let seconds = round_trips();
-    println!(
-        r#"{{"figure":"round trips on the loopback","count":{ROUNDS},"seconds":{seconds:.3}}}"#
+    let http = (
+        b"GET /index.html HTTP/1.1\r\nHost: web\r\nAccept: */*\r\n\r\n".as_slice(),
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello".as_slice(),
     );
+    for (what, (request, answer)) in [("four bytes", (&b"ping"[..], &b"pong"[..])), ("http", http)]
+    {
+        let seconds = round_trips(request, answer);
+        println!(
+            r#"{{"figure":"round trips on the loopback","of":"{what}","count":{ROUNDS},"seconds":{seconds:.3}}}"#
+        );
+    }
     let seconds = bulk();
     let rate = BULK as f64 / seconds / f64::from(1 << 30);
     println!(r#"{{"figure":"bulk over the loopback","GiB/s":{rate:.2},"seconds":{seconds:.3}}}"#);
