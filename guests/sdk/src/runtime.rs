@@ -83,8 +83,18 @@ impl Wake for TaskWaker {
     }
 }
 
-/// Runs `main` to its end; other tasks run as long as it does.
+/// Runs `main` to its end; other tasks run as long as it does, and are dropped then.
 pub fn block_on<T: 'static>(main: impl Future<Output = T> + 'static) -> T {
+    let value = block_on_keeping(main);
+    let reactor = reactor();
+    let rest = std::mem::take(&mut *reactor.tasks.borrow_mut());
+    drop(rest);
+    reactor.ready.lock().expect("no holder of this lock panics").clear();
+    value
+}
+
+/// Runs `main` to its end; other tasks stand still until the next call.
+pub fn block_on_keeping<T: 'static>(main: impl Future<Output = T> + 'static) -> T {
     let reactor = reactor();
     let result = Rc::new(RefCell::new(None));
     let slot = result.clone();
@@ -105,9 +115,6 @@ pub fn block_on<T: 'static>(main: impl Future<Output = T> + 'static) -> T {
         if !done {
             reactor.tasks.borrow_mut().insert(task, future);
         } else if task == main {
-            let rest = std::mem::take(&mut *reactor.tasks.borrow_mut());
-            drop(rest);
-            reactor.ready.lock().expect("no holder of this lock panics").clear();
             return result.borrow_mut().take().expect("the main task left its result");
         }
     }
