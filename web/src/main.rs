@@ -1,1 +1,5 @@
-fn main(){}
+//! The page as a program for the browser.
+
+fn main() {
+    podlab_web::run();
+}

@@ -21,4 +21,4 @@ pub mod rows;
 pub mod show;
 pub mod timeline;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;

@@ -1,0 +1,108 @@
+//! What the address of the page says: which page, and how it is looked at. A reload finds the
+//! same place again.
+
+use crate::i18n::Lang;
+
+/// The address of the page, as it stands after the `#`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Address {
+    /// The world, or empty for the gallery.
+    pub world: String,
+    /// The pattern it was made from, so that a dead link can offer a new one.
+    pub pattern: String,
+    /// Its seed.
+    pub seed: Option<u64>,
+    /// The language, if it is chosen.
+    pub lang: Option<Lang>,
+    /// The instant looked at in ns, if it is not the present.
+    pub at: Option<u64>,
+    /// The panel that is open, or empty.
+    pub panel: String,
+    /// The event that is inspected.
+    pub event: Option<u64>,
+}
+
+impl Address {
+    /// Reads the part of an address after the `#`; what it does not know it leaves out.
+    pub fn parse(hash: &str) -> Address {
+        let hash = hash.trim_start_matches('#');
+        let (path, query) = hash.split_once('?').unwrap_or((hash, ""));
+        let mut address = Address::default();
+        let mut parts = path.trim_matches('/').split('/');
+        if parts.next() == Some("w") {
+            address.world = clean(parts.next().unwrap_or_default());
+        }
+        for (name, value) in query.split('&').filter_map(|p| p.split_once('=')) {
+            match name {
+                "lang" => address.lang = Some(Lang::of(value)),
+                "pattern" => address.pattern = clean(value),
+                "seed" => address.seed = value.parse().ok(),
+                "t" => {
+                    let seconds = value.parse::<f64>().ok().filter(|s| s.is_finite() && *s >= 0.0);
+                    address.at = seconds.map(|s| (s * 1e9) as u64);
+                }
+                "panel" => address.panel = clean(value),
+                "event" => address.event = value.parse().ok(),
+                _ => {}
+            }
+        }
+        address
+    }
+
+    /// The part of the address after and with the `#`.
+    pub fn hash(&self) -> String {
+        let mut out = if self.world.is_empty() { "#/".to_owned() } else { format!("#/w/{}", self.world) };
+        let mut sep = '?';
+        let mut add = |name: &str, value: String| {
+            out.push(sep);
+            out.push_str(&format!("{name}={value}"));
+            sep = '&';
+        };
+        if !self.pattern.is_empty() {
+            add("pattern", self.pattern.clone());
+        }
+        if let Some(seed) = self.seed {
+            add("seed", seed.to_string());
+        }
+        if let Some(lang) = self.lang {
+            add("lang", lang.tag().into());
+        }
+        if let Some(at) = self.at {
+            add("t", format!("{}.{:09}", at / 1_000_000_000, at % 1_000_000_000));
+        }
+        if !self.panel.is_empty() {
+            add("panel", self.panel.clone());
+        }
+        if let Some(event) = self.event {
+            add("event", event.to_string());
+        }
+        out
+    }
+}
+
+/// Names only: an address is given by strangers and becomes part of paths.
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_as_it_was_written() {
+        let address = Address {
+            world: "k3x9".into(),
+            pattern: "sidecar".into(),
+            seed: Some(7),
+            lang: Some(Lang::Ja),
+            at: Some(12_500_000_000),
+            panel: "logs".into(),
+            event: Some(99),
+        };
+        assert_eq!(Address::parse(&address.hash()), address);
+        assert_eq!(Address::parse(""), Address::default());
+        assert_eq!(Address::parse("#/w/../../etc?t=-1&x").world, "..");
+        assert_eq!(Address::parse("#/w/a?t=nan").at, None);
+    }
+}

@@ -1,0 +1,79 @@
+//! What the page asks the server.
+
+use serde_json::Value;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// A word for programs; "unreachable" if there was no answer at all.
+    pub reason: String,
+    /// What happened.
+    pub message: String,
+    /// What to do about it, or empty.
+    pub remedy: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)?;
+        if !self.remedy.is_empty() {
+            write!(f, " {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+fn unreachable(e: &JsValue) -> Failure {
+    let message = e.as_string().or_else(|| e.dyn_ref::<js_sys::Error>().map(|e| e.message().into()));
+    Failure { reason: "unreachable".into(), message: message.unwrap_or_default(), remedy: String::new() }
+}
+
+/// Calls the server; `path` begins with "/api/".
+///
+/// # Errors
+/// If the server cannot be reached, or says no.
+pub async fn call(method: &str, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+    let window = web_sys::window().ok_or_else(|| unreachable(&JsValue::NULL))?;
+    let init = web_sys::RequestInit::new();
+    init.set_method(method);
+    if let Some(body) = &body {
+        init.set_body(&JsValue::from_str(&body.to_string()));
+    }
+    let request = web_sys::Request::new_with_str_and_init(path, &init).map_err(|e| unreachable(&e))?;
+    if body.is_some() {
+        request.headers().set("Content-Type", "application/json").map_err(|e| unreachable(&e))?;
+    }
+    let response = JsFuture::from(window.fetch_with_request(&request)).await.map_err(|e| unreachable(&e))?;
+    let response: web_sys::Response = response.dyn_into().map_err(|e| unreachable(&e))?;
+    let text = JsFuture::from(response.text().map_err(|e| unreachable(&e))?).await.map_err(|e| unreachable(&e))?;
+    let text = text.as_string().unwrap_or_default();
+    let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+    if response.ok() {
+        return Ok(value);
+    }
+    let error = &value["error"];
+    let field = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+    let mut failure = Failure { reason: field("reason"), message: field("message"), remedy: field("remedy") };
+    if failure.message.is_empty() {
+        failure.message = format!("{} {}", response.status(), response.status_text());
+    }
+    if failure.reason.is_empty() {
+        failure.reason = response.status().to_string();
+    }
+    Err(failure)
+}
+
+/// Makes a world of a pattern and returns its id.
+///
+/// # Errors
+/// As [`call`].
+pub async fn start(pattern: &str, seed: u64) -> Result<String, Failure> {
+    let body = serde_json::json!({"pattern": pattern, "seed": seed, "speed": 1});
+    let world = call("POST", "/api/worlds", Some(body)).await?;
+    match world["id"].as_str() {
+        Some(id) => Ok(id.to_owned()),
+        None => Err(Failure { reason: "no-id".into(), message: "the world has no id".into(), remedy: String::new() }),
+    }
+}

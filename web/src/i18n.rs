@@ -1,0 +1,244 @@
+//! Every word of the page, in both languages. A text that is missing in one does not compile.
+
+/// A language of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lang {
+    /// English.
+    En,
+    /// Japanese.
+    Ja,
+}
+
+impl Lang {
+    /// The tag of the language ("en", "ja").
+    pub fn tag(self) -> &'static str {
+        match self {
+            Lang::En => "en",
+            Lang::Ja => "ja",
+        }
+    }
+
+    /// The language of a tag; anything that is not Japanese is English.
+    pub fn of(tag: &str) -> Lang {
+        if tag.starts_with("ja") { Lang::Ja } else { Lang::En }
+    }
+
+    /// Its texts.
+    pub fn texts(self) -> &'static Texts {
+        match self {
+            Lang::En => &EN,
+            Lang::Ja => &JA,
+        }
+    }
+}
+
+/// `template` with `{}` replaced by the values, in order.
+pub fn fill(template: &str, values: &[&str]) -> String {
+    let mut out = String::new();
+    let mut parts = template.split("{}");
+    out.push_str(parts.next().unwrap_or_default());
+    for (i, part) in parts.enumerate() {
+        out.push_str(values.get(i).copied().unwrap_or_default());
+        out.push_str(part);
+    }
+    out
+}
+
+macro_rules! texts {
+    ($($name:ident: $en:literal, $ja:literal;)*) => {
+        /// The texts of one language.
+        #[allow(missing_docs)]
+        #[derive(Debug)]
+        pub struct Texts { $(pub $name: &'static str,)* }
+        static EN: Texts = Texts { $($name: $en,)* };
+        static JA: Texts = Texts { $($name: $ja,)* };
+
+        #[cfg(test)]
+        const ALL: &[(&str, &str, &str)] = &[$((stringify!($name), $en, $ja),)*];
+    };
+}
+
+texts! {
+    skip: "Skip to the picture", "図へ移動";
+    claim: "Pod design patterns, seen working", "動いているところを見る Pod デザインパターン";
+    claim_more: "Real programs run as the containers of pods, on a clock that you own. Every mark on the picture is a real message: pause, look inside, break something, and watch it recover.",
+        "本物のプログラムが Pod のコンテナとして、あなたが操る時計の上で動きます。図の印ひとつひとつが本物のメッセージです。止めて、中を見て、壊して、回復を見届けてください。";
+    start_sidecar: "Start the sidecar world", "サイドカーの世界を始める";
+    starting: "Starting…", "開始しています…";
+    gallery: "Patterns", "パターン";
+    worlds: "Running worlds", "動いている世界";
+    open_world: "Open", "開く";
+    start: "Start", "始める";
+    no_patterns: "The server offers no patterns.", "サーバーにパターンがありません。";
+    loading: "Loading…", "読み込み中…";
+    home: "All patterns", "パターン一覧";
+    language: "Language", "言語";
+    theme: "Colours", "配色";
+    theme_auto: "System", "自動";
+    theme_light: "Light", "ライト";
+    theme_dark: "Dark", "ダーク";
+    motion: "Motion", "動き";
+    motion_full: "Flying", "飛ぶ";
+    motion_less: "Flash", "点滅";
+    settings: "Display settings", "表示の設定";
+    seed: "seed {}", "シード {}";
+
+    picture: "Picture of the world", "世界の図";
+    picture_help: "Nodes hold pods, pods hold containers. Use Tab to reach containers, volumes and connections, Enter to open them.",
+        "ノードの中に Pod、Pod の中にコンテナがあります。Tab でコンテナ・ボリューム・接続へ移動し、Enter で開きます。";
+    node: "Node", "ノード";
+    pod: "Pod", "Pod";
+    container: "Container", "コンテナ";
+    volume: "Volume", "ボリューム";
+    files_n: "{} files", "ファイル {} 件";
+    empty_volume: "empty", "空";
+    service: "Service", "Service";
+    outside: "Outside", "外部";
+    localhost: "localhost", "localhost";
+    edge: "{} and {}: {} marks in view", "{} と {}:表示中の印 {} 個";
+    zoom_in: "Zoom in", "拡大";
+    zoom_out: "Zoom out", "縮小";
+    zoom_fit: "Fit", "全体";
+    legend: "Marks", "印";
+    in_flight: "In flight", "移動中";
+    recent: "Latest messages", "最新のメッセージ";
+    nothing_yet: "Nothing has happened yet.", "まだ何も起きていません。";
+    running: "running", "実行中";
+    not_running: "not running", "停止中";
+    waiting: "waiting", "待機中";
+    ended: "ended", "終了";
+    frozen_program: "paused", "一時停止";
+    ready: "ready", "準備完了";
+    not_ready: "not ready", "準備未完了";
+    restarts: "{} restarts", "再起動 {} 回";
+    deleted: "deleted", "削除済み";
+    sidecar: "sidecar", "サイドカー";
+    init: "init", "初期化";
+    main: "main", "メイン";
+
+    request: "request", "リクエスト";
+    response: "response", "レスポンス";
+    write: "file write", "ファイル書き込み";
+    read: "file read", "ファイル読み取り";
+    data: "bytes", "バイト列";
+    datagram: "datagram", "データグラム";
+    probe: "probe", "プローブ";
+    error: "error", "エラー";
+
+    time: "Time", "時間";
+    world_running: "World running", "世界は進行中";
+    world_frozen: "World frozen", "世界は停止中";
+    freeze: "Freeze the world", "世界を止める";
+    run: "Run the world", "世界を動かす";
+    step: "Step to the next event", "次のイベントまで進める";
+    step_short: "Step", "一歩";
+    step_back: "Look at the event before", "前のイベントを見る";
+    speed: "Speed", "速さ";
+    speed_max: "max", "最大";
+    lagging: "This machine cannot keep up with that speed.", "このマシンではその速さに追いつけません。";
+    view_live: "You see the present", "現在を表示中";
+    view_back: "Looking back: the view is {} behind", "過去を表示中:{} 前";
+    to_present: "Back to the present", "現在へ戻る";
+    play_view: "Play from here", "ここから再生";
+    pause_view: "Pause the view", "表示を一時停止";
+    fork_here: "Fork here", "ここから分岐";
+    rewind_here: "Rewind the world to here", "世界をここまで巻き戻す";
+    scrub: "Instant shown", "表示する時点";
+    stopped: "The clock stands: {}", "時計が止まっています:{}";
+
+    lesson: "Lesson", "レッスン";
+    messages: "Messages", "メッセージ";
+    logs: "Logs", "ログ";
+    events: "Events", "イベント";
+    panels: "Panels", "パネル";
+    filter: "Filter", "絞り込み";
+    filter_help: "Words that must appear; -word must not", "含む語。-語 は含まない";
+    all_containers: "All containers", "すべてのコンテナ";
+    no_rows: "Nothing here up to this instant.", "この時点まで何もありません。";
+    no_lesson: "This world has no lesson.", "この世界にはレッスンがありません。";
+    col_time: "Time", "時刻";
+    col_who: "From", "送り元";
+    col_whom: "To", "宛先";
+    col_what: "What", "内容";
+
+    inspector: "Inspector", "詳細";
+    close: "Close", "閉じる";
+    headers: "Headers", "ヘッダー";
+    body: "Body", "本文";
+    as_text: "Text", "テキスト";
+    as_json: "JSON", "JSON";
+    as_hex: "Hex", "16 進";
+    no_body: "No body.", "本文はありません。";
+    clipped: "The first {} of {} are kept.", "{} 分だけを保存しています(全 {})。";
+    not_answered: "Not answered yet.", "まだ応答がありません。";
+    not_kept: "Older than what this page has loaded.", "読み込んだ範囲より前です。";
+    sent_at: "Sent", "送信";
+    took: "Flight", "所要時間";
+    answered_in: "Answered after", "応答まで";
+    connection: "Connection", "接続";
+    via: "By way of Service {}", "Service {} を経由";
+    cause: "Cause", "原因";
+    consequences: "Consequences", "結果";
+    never: "Never arrived", "届きませんでした";
+    file: "File", "ファイル";
+    contents: "Contents as seen in the trace", "トレースから分かる内容";
+    no_contents: "No bytes of this file are in the loaded trace.", "読み込んだトレースにこのファイルの内容はありません。";
+    written_by: "written by {} at {}", "{} が {} に書き込み";
+    image: "Image", "イメージ";
+    listens: "Listens on", "待ち受け";
+    mounts: "Mounts", "マウント";
+    state: "State", "状態";
+    address: "Address", "アドレス";
+    actions: "Actions", "操作";
+    kill: "Kill", "強制終了";
+    pause: "Pause", "一時停止";
+    resume: "Resume", "再開";
+    show_logs: "Show logs", "ログを見る";
+    actions_for: "Actions for {}", "{} の操作";
+    did_kill: "{} was killed.", "{} を強制終了しました。";
+    did_pause: "{} was paused.", "{} を一時停止しました。";
+    did_resume: "{} was resumed.", "{} を再開しました。";
+    event: "Event {}", "イベント {}";
+
+    connecting: "Connecting to the world…", "世界に接続しています…";
+    reconnecting: "The connection to the server was lost. Trying again in {} s; nothing is lost.",
+        "サーバーとの接続が切れました。{} 秒後に再試行します。失われたものはありません。";
+    try_now: "Try now", "今すぐ再試行";
+    server_gone: "The server cannot be reached. Is podlab still running? Start it with `podlab up` and try again.",
+        "サーバーに届きません。podlab は動いていますか。`podlab up` で起動してから再試行してください。";
+    world_gone: "This world is no more: {}", "この世界はもうありません:{}";
+    world_gone_help: "Worlds live as long as the server. Start a new one of the same pattern; with the same seed it does the same.",
+        "世界はサーバーが動いている間だけ存在します。同じパターンを同じシードで始めれば、同じことが起きます。";
+    start_again: "Start a new world", "新しい世界を始める";
+    version_differs: "The page and the server are of different versions ({} and {}). Reload the page.",
+        "ページとサーバーの版が異なります({} と {})。再読み込みしてください。";
+    reload: "Reload", "再読み込み";
+    bad_data: "The server sent something this page does not understand. Reload the page; if it stays, page and server are of different versions.",
+        "サーバーから解釈できないデータが届きました。再読み込みしてください。直らなければページとサーバーの版が異なります。";
+    failed: "That did not work: {}", "うまくいきませんでした:{}";
+    summary: "{}. {} of {} containers run. {} marks in flight. Last: {}.",
+        "{}。コンテナ {}/{} が実行中。移動中の印は {} 個。最新:{}。";
+    older: "Fetching what happened then…", "その時点の記録を取得しています…";
+    difficulty: "Difficulty {} of 3", "難易度 {}/3";
+    footer: "No login, nothing leaves this machine.", "ログイン不要。データはこのマシンの外に出ません。";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_languages_take_the_same_values() {
+        for (name, en, ja) in ALL {
+            assert!(!en.is_empty() && !ja.is_empty(), "{name}");
+            assert_eq!(en.matches("{}").count(), ja.matches("{}").count(), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_are_filled_in_order() {
+        assert_eq!(fill("{} and {}", &["a", "b"]), "a and b");
+        assert_eq!(fill("none", &["a"]), "none");
+        assert_eq!(fill("{}!", &[]), "!");
+    }
+}

@@ -1,0 +1,192 @@
+//! The whole page: header, and below it the gallery or a world.
+
+use gloo_events::EventListener;
+use wasm_bindgen::JsValue;
+use web_sys::HtmlSelectElement;
+use yew::prelude::*;
+
+use crate::address::Address;
+use crate::i18n::Lang;
+use crate::ui::{Choices, Theme, Ui, use_ui, window};
+use crate::view::gallery::Gallery;
+use crate::view::world::World;
+
+/// The application.
+pub struct App {
+    address: Address,
+    choices: Choices,
+    _hash: EventListener,
+}
+
+/// What happens to it.
+pub enum Msg {
+    /// The address was changed from outside.
+    Moved,
+    /// The page goes elsewhere.
+    Go(Address),
+    /// The place on this page changed: the address follows.
+    Keep(Address),
+    /// Something was chosen.
+    Choose(Choices),
+}
+
+fn here() -> Address {
+    Address::parse(&window().location().hash().unwrap_or_default())
+}
+
+/// Makes the address of the page say this, without a new entry in the history.
+fn write(address: &Address) {
+    if let Ok(history) = window().history() {
+        // Browsers refuse more than about 100 changes in 30 s; the next one will be right again.
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&address.hash()));
+    }
+}
+
+impl Component for App {
+    type Message = Msg;
+    type Properties = ();
+
+    fn create(ctx: &Context<App>) -> App {
+        let link = ctx.link().clone();
+        let hash = EventListener::new(&window(), "hashchange", move |_| link.send_message(Msg::Moved));
+        let address = here();
+        let choices = Choices::load(address.lang);
+        choices.apply(None);
+        App { address, choices, _hash: hash }
+    }
+
+    fn update(&mut self, _: &Context<App>, msg: Msg) -> bool {
+        match msg {
+            Msg::Moved => {
+                self.address = here();
+                if let Some(lang) = self.address.lang {
+                    self.choose(Choices { lang, ..self.choices });
+                }
+            }
+            Msg::Go(mut address) => {
+                address.lang = self.address.lang;
+                // The listener hears it, and the history has a new entry.
+                let _ = window().location().set_hash(&address.hash());
+                self.address = address;
+            }
+            Msg::Keep(address) => {
+                self.address = Address { lang: self.address.lang, ..address };
+                write(&self.address);
+                return false;
+            }
+            Msg::Choose(choices) => {
+                if choices.lang != self.choices.lang {
+                    self.address.lang = Some(choices.lang);
+                    write(&self.address);
+                }
+                self.choose(choices);
+            }
+        }
+        true
+    }
+
+    fn view(&self, ctx: &Context<App>) -> Html {
+        let ui = Ui { choices: self.choices, set: ctx.link().callback(Msg::Choose) };
+        let t = ui.t();
+        let go = ctx.link().callback(Msg::Go);
+        let content = if self.address.world.is_empty() {
+            html! { <Gallery {go} /> }
+        } else {
+            let keep = ctx.link().callback(Msg::Keep);
+            html! { <World key={self.address.world.clone()} address={self.address.clone()} {go} {keep} /> }
+        };
+        html! {
+            <ContextProvider<Ui> context={ui}>
+                <a class="skip" href="#main" onclick={|e: MouseEvent| {
+                    e.prevent_default();
+                    focus("main");
+                }}>{ t.skip }</a>
+                <Header inside={!self.address.world.is_empty()} pattern={self.address.pattern.clone()} go={ctx.link().callback(Msg::Go)} />
+                { content }
+            </ContextProvider<Ui>>
+        }
+    }
+}
+
+impl App {
+    fn choose(&mut self, choices: Choices) {
+        choices.apply(Some(&self.choices));
+        self.choices = choices;
+    }
+}
+
+/// Moves the keyboard to the element with this id.
+pub fn focus(id: &str) {
+    use wasm_bindgen::JsCast;
+    let element = window().document().and_then(|d| d.get_element_by_id(id));
+    if let Some(element) = element.and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok()) {
+        // What cannot take the focus keeps none; nothing depends on it.
+        let _ = element.focus();
+    }
+}
+
+#[derive(Properties, PartialEq)]
+struct HeaderProps {
+    inside: bool,
+    pattern: String,
+    go: Callback<Address>,
+}
+
+#[component]
+fn Header(props: &HeaderProps) -> Html {
+    let ui = use_ui();
+    let t = ui.t();
+    let home = {
+        let go = props.go.clone();
+        Callback::from(move |e: MouseEvent| {
+            e.prevent_default();
+            go.emit(Address::default());
+        })
+    };
+    let choose = |change: fn(&mut Choices, &str)| {
+        let ui = ui.clone();
+        Callback::from(move |e: Event| {
+            let mut choices = ui.choices;
+            change(&mut choices, &e.target_unchecked_into::<HtmlSelectElement>().value());
+            ui.set.emit(choices);
+        })
+    };
+    let other = if ui.choices.lang == Lang::En { Lang::Ja } else { Lang::En };
+    let switch = {
+        let ui = ui.clone();
+        Callback::from(move |_| ui.set.emit(Choices { lang: other, ..ui.choices }))
+    };
+    let option = |value: &'static str, text: &'static str, on: bool| html! { <option {value} selected={on}>{ text }</option> };
+    let (theme, still) = (ui.choices.theme, ui.still());
+    html! {
+        <header class="bar">
+            <a class="brand" href="#/" onclick={home} aria-label={format!("Podlab: {}", t.home)}>
+                <svg viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">
+                    <path d="M12 1.8 21 7v10l-9 5.2L3 17V7z" class="brand-frame" />
+                    <path d="M6.5 14.5h11" class="brand-rail" />
+                    <circle cx="9" cy="9.6" r="2" class="brand-a" /><path d="M15 7.4l2.2 2.2L15 11.8l-2.2-2.2z" class="brand-b" />
+                </svg>
+                <span>{ "Podlab" }</span>
+            </a>
+            if props.inside && !props.pattern.is_empty() {
+                <span class="crumb">{ props.pattern.clone() }</span>
+            }
+            <span class="grow" />
+            <div class="choices" role="group" aria-label={t.settings}>
+                <label><span class="tag">{ t.motion }</span>
+                    <select data-testid="motion" onchange={choose(|c, v| c.still = Some(v == "less"))}>
+                        { option("full", t.motion_full, !still) }{ option("less", t.motion_less, still) }
+                    </select></label>
+                <label><span class="tag">{ t.theme }</span>
+                    <select data-testid="theme" onchange={choose(|c, v| c.theme = match v { "light" => Theme::Light, "dark" => Theme::Dark, _ => Theme::Auto })}>
+                        { option("auto", t.theme_auto, theme == Theme::Auto) }
+                        { option("light", t.theme_light, theme == Theme::Light) }
+                        { option("dark", t.theme_dark, theme == Theme::Dark) }
+                    </select></label>
+                <button class="lang" data-testid="lang" onclick={switch} lang={other.tag()}>
+                    { if other == Lang::Ja { "日本語" } else { "English" } }
+                </button>
+            </div>
+        </header>
+    }
+}

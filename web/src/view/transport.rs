@@ -1,0 +1,149 @@
+//! Time: the world's (freeze, step, speed) and the view's (where in it one looks), never confused.
+
+use podlab_trace::event::Kind;
+use web_sys::{HtmlInputElement, HtmlSelectElement};
+use yew::prelude::*;
+
+use crate::i18n::fill;
+use crate::model::show;
+use crate::session::{BUCKET, MAX, Shared, View};
+use crate::ui::{clock, use_ui};
+
+/// What can be done with time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Runs the world at so many thousandths of real time, or freezes it with 0.
+    Speed(u32),
+    /// To the next event of the world.
+    Step,
+    /// Shows an instant of the past.
+    Look(u64),
+    /// Shows the event before.
+    Before,
+    /// Lets the view move, or stay.
+    Play(bool),
+    /// Shows the present.
+    Present,
+    /// A second world that goes on from the instant shown.
+    Fork,
+    /// Takes the world back to the instant shown.
+    Rewind,
+}
+
+/// The world whose time it is.
+#[derive(Properties, PartialEq)]
+pub struct Props {
+    /// The world.
+    pub session: Shared,
+    /// Changes when there is something new to draw.
+    pub tick: u32,
+    /// The speed to go on with after a freeze, in thousandths.
+    pub speed: u32,
+    /// Does it.
+    pub act: Callback<Action>,
+}
+
+/// The speeds to choose from, in thousandths.
+const SPEEDS: [u32; 10] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 100_000, MAX];
+
+/// Controls of time.
+#[component]
+pub fn Transport(props: &Props) -> Html {
+    let ui = use_ui();
+    let t = ui.t();
+    let s = props.session.0.borrow();
+    let frozen = s.clock.speed == 0;
+    let now = s.now(clock());
+    let whole = (now as u64).max(s.clock.future).max(s.timeline.until()).max(1);
+    let told = s.told();
+    let back = s.view != View::Live;
+    let act = |a: Action| props.act.reform(move |_: MouseEvent| a.clone());
+    let speed = if frozen { props.speed } else { s.clock.speed };
+    let scrub = props.act.reform(move |e: InputEvent| {
+        let part: f64 = e.target_unchecked_into::<HtmlInputElement>().value().parse().unwrap_or(0.0);
+        Action::Look((part * 1e6) as u64)
+    });
+    let set_speed = props.act.reform(|e: Event| {
+        Action::Speed(e.target_unchecked_into::<HtmlSelectElement>().value().parse().unwrap_or(1000))
+    });
+    let behind = show::duration((now as u64).saturating_sub(told) / 1_000_000 * 1_000_000);
+    let name = |v: u32| if v == MAX { t.speed_max.to_owned() } else { format!("{}×", f64::from(v) / 1000.0) };
+    let mut speeds = SPEEDS.to_vec();
+    if !speeds.contains(&speed) {
+        speeds.push(speed);
+        speeds.sort_unstable();
+    }
+    html! {
+        <section class={classes!("transport", back.then_some("back"), frozen.then_some("frozen"))} aria-label={t.time}>
+            <div class="worldtime" role="group" aria-label={if frozen { t.world_frozen } else { t.world_running }}>
+                <button class="round" data-testid="play" aria-label={if frozen { t.run } else { t.freeze }} title={if frozen { t.run } else { t.freeze }}
+                    onclick={act(Action::Speed(if frozen { props.speed } else { 0 }))}>
+                    <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d={if frozen { "M4 2.5 13.5 8 4 13.5z" } else { "M3.5 2.5h3.2v11H3.5zM9.3 2.5h3.2v11H9.3z" }} /></svg>
+                </button>
+                <button data-testid="step" title={t.step} aria-label={t.step} onclick={act(Action::Step)}>
+                    <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true"><path d="M2.5 2.5 10 8l-7.5 5.5zM11 2.5h2.5v11H11z" /></svg>
+                    <span class="wide">{ t.step_short }</span></button>
+                <label class="speed"><span class="tag">{ t.speed }</span>
+                    <select data-testid="speed" onchange={set_speed}>
+                        { for speeds.iter().map(|v| html! { <option value={v.to_string()} selected={*v == speed}>{ name(*v) }</option> }) }
+                    </select></label>
+                <span class="worldstate" data-testid="world-state" data-frozen={frozen.to_string()}>
+                    <span class="lamp" aria-hidden="true">{ if frozen { "❚❚" } else { "▶" } }</span>
+                    { if frozen { t.world_frozen } else { t.world_running } }
+                    if back { <b>{ show::instant(now as u64) }</b> }
+                </span>
+            </div>
+            <div class="scrubber">
+                { density(&s, whole) }
+                <input type="range" min="0" max={(whole / 1_000_000).to_string()} step="1" value={(told / 1_000_000).to_string()}
+                    data-testid="scrub" aria-label={t.scrub} aria-valuetext={show::instant(told)} oninput={scrub} />
+            </div>
+            <div class="viewtime" role="group" aria-label={t.scrub}>
+                <button data-testid="step-back" title={t.step_back} aria-label={t.step_back} onclick={act(Action::Before)}>
+                    <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true"><path d="M13.5 2.5 6 8l7.5 5.5zM2.5 2.5H5v11H2.5z" /></svg></button>
+                <output class="instant" data-testid="instant">{ show::instant(told) }</output>
+                if back {
+                    <span class="viewstate" data-testid="view-state" data-view="back">{ fill(t.view_back, &[&behind]) }</span>
+                    <button data-testid="play-view" onclick={act(Action::Play(s.view == View::Back { playing: false }))}>
+                        { if s.view == (View::Back { playing: true }) { t.pause_view } else { t.play_view } }</button>
+                    <button onclick={act(Action::Fork)}>{ t.fork_here }</button>
+                    <button onclick={act(Action::Rewind)}>{ t.rewind_here }</button>
+                    <button class="primary" data-testid="present" onclick={act(Action::Present)}>{ t.to_present }</button>
+                } else {
+                    <span class="viewstate" data-testid="view-state" data-view="live">{ t.view_live }</span>
+                }
+            </div>
+            if s.clock.lagging { <p class="note">{ t.lagging }</p> }
+            if !s.clock.stopped.is_empty() && s.clock.stopped != "idle" { <p class="note">{ fill(t.stopped, &[&s.clock.stopped]) }</p> }
+        </section>
+    }
+}
+
+/// How much happened when, with faults and ends of programs marked.
+fn density(s: &crate::session::Session, whole: u64) -> Html {
+    const COLUMNS: usize = 160;
+    let buckets = (whole / BUCKET + 1) as usize;
+    let mut columns = vec![0u32; COLUMNS];
+    for (i, count) in s.density.iter().enumerate().take(buckets) {
+        columns[(i * COLUMNS / buckets).min(COLUMNS - 1)] += count;
+    }
+    let most = f64::from(columns.iter().copied().max().unwrap_or(1).max(1));
+    let mut d = String::new();
+    for (i, count) in columns.iter().enumerate().filter(|(_, n)| **n > 0) {
+        // The root keeps quiet times visible beside the busiest.
+        let h = (f64::from(*count) / most).sqrt() * 22.0 + 1.0;
+        d.push_str(&format!("M{:.1} 24v-{h:.1}h4.6v{h:.1}z", i as f64 * 1000.0 / COLUMNS as f64));
+    }
+    let marks = s.timeline.events().filter_map(|e| match &e.kind {
+        Kind::Fault { on: true, .. } => Some((e.at, "fault")),
+        Kind::Exit { code, .. } if *code != 0 => Some((e.at, "fault")),
+        Kind::Check { .. } => Some((e.at, "check")),
+        _ => None,
+    });
+    html! {
+        <svg class="density" viewBox="0 0 1000 26" preserveAspectRatio="none" aria-hidden="true">
+            <path class="bars" {d} />
+            { for marks.take(200).map(|(at, class)| html! { <path {class} d={format!("M{:.1} 0v26", at as f64 / whole as f64 * 1000.0)} /> }) }
+        </svg>
+    }
+}
