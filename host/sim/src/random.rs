@@ -62,6 +62,13 @@ impl Rng {
         self.0.fill_bytes(out);
     }
 
+    /// A stream of its own that goes on from here.
+    pub fn split(&mut self) -> Rng {
+        let mut seed = [0; 32];
+        self.fill(&mut seed);
+        Rng(ChaCha8Rng::from_seed(seed))
+    }
+
     /// Puts `items` into a random order (Fisher-Yates). One item draws nothing.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {

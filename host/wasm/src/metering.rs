@@ -1,0 +1,133 @@
+//! Fuel becomes virtual time.
+//!
+//! A program runs in no virtual time until it calls the host. Then, before the call takes
+//! effect, exactly the fuel it has used since is paid from its CPU account. Between host calls
+//! the engine makes it yield every so often; each yield pays one interval in advance, which the
+//! next exact reading takes into account.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context as TaskContext, Poll};
+
+use podlab_sim::cpu::{Account, Pay};
+use wasmtime::{AsContextMut, CallHook, CallHookHandler, Store, StoreContextMut};
+
+use crate::host::Context;
+
+/// What a host call costs beside the program's own work, in fuel: a system call is not free, and
+/// a program that only polls must not stop time.
+const HOST_CALL: u64 = 200;
+/// The tank of a store, in fuel; never empty.
+const TANK: u64 = u64::MAX / 2;
+
+/// The meter of one program.
+#[derive(Clone)]
+pub struct Meter {
+    account: Account,
+    interval: u64,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Whether the program is inside a host call (or has not begun).
+    in_host: AtomicBool,
+    /// Fuel in the tank when it was read last.
+    last: AtomicU64,
+    /// Fuel paid in advance at yields.
+    advance: AtomicU64,
+}
+
+impl Meter {
+    pub(crate) fn new(account: &Account, interval: u64) -> Meter {
+        let shared = Shared { in_host: AtomicBool::new(true), ..Shared::default() };
+        Meter { account: account.clone(), interval, shared: Arc::new(shared) }
+    }
+
+    /// Prepares `store` so that the program in it pays for what it does.
+    pub(crate) fn attach(&self, store: &mut Store<Context>) -> wasmtime::Result<()> {
+        store.set_fuel(TANK)?;
+        store.fuel_async_yield_interval(Some(self.interval))?;
+        self.shared.last.store(TANK, Relaxed);
+        store.call_hook_async(Hook);
+        Ok(())
+    }
+
+    /// The fuel used since it was asked last and not paid yet.
+    fn due(&self, store: &mut StoreContextMut<'_, Context>) -> wasmtime::Result<u64> {
+        let now = store.get_fuel()?;
+        let used = self.shared.last.swap(now, Relaxed).saturating_sub(now);
+        let advance = self.shared.advance.load(Relaxed);
+        let covered = advance.min(used);
+        self.shared.advance.store(advance - covered, Relaxed);
+        Ok(used - covered)
+    }
+
+    /// Runs `program`, which must be a call into the store that this meter is attached to.
+    pub(crate) fn run<F: Future>(&self, program: F) -> Metered<F> {
+        Metered { program: Box::pin(program), meter: self.clone(), paying: None }
+    }
+}
+
+struct Hook;
+
+#[async_trait::async_trait]
+impl CallHookHandler<Context> for Hook {
+    async fn handle_call_event(&self, mut store: StoreContextMut<'_, Context>, event: CallHook) -> wasmtime::Result<()> {
+        let meter = &store.data().meter;
+        match event {
+            CallHook::CallingHost | CallHook::ReturningFromWasm => {
+                meter.shared.in_host.store(true, Relaxed);
+                let meter = meter.clone();
+                let fuel = meter.due(&mut store.as_context_mut())? + HOST_CALL;
+                if let Err(ns) = meter.account.try_charge(fuel) {
+                    meter.account.pay(ns).await;
+                }
+            }
+            CallHook::ReturningFromHost | CallHook::CallingWasm => {
+                meter.shared.in_host.store(false, Relaxed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// See [`Meter::run`].
+pub(crate) struct Metered<F> {
+    program: Pin<Box<F>>,
+    meter: Meter,
+    paying: Option<Pin<Box<Pay>>>,
+}
+
+impl<F: Future> Future for Metered<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        loop {
+            if let Some(paying) = &mut this.paying {
+                if paying.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                this.paying = None;
+            }
+            if let Poll::Ready(out) = this.program.as_mut().poll(cx) {
+                return Poll::Ready(out);
+            }
+            if this.meter.shared.in_host.load(Relaxed) {
+                return Poll::Pending;
+            }
+            // The program was stopped in the middle of its own code: the interval is used up.
+            this.meter.shared.advance.fetch_add(this.meter.interval, Relaxed);
+            if let Err(ns) = this.meter.account.try_charge(this.meter.interval) {
+                this.paying = Some(Box::pin(this.meter.account.pay(ns)));
+            } else {
+                // The engine has woken this task already; going on at once would keep the
+                // driver from ever getting control back.
+                return Poll::Pending;
+            }
+        }
+    }
+}
