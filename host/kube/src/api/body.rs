@@ -16,6 +16,8 @@ pub(super) fn document(request: &Request) -> Result<parse::Document, Error> {
     match media_type(request) {
         "" | "application/json" | "*/*" => parse::json(&request.body),
         "application/yaml" | "application/x-yaml" => parse::yaml(&request.body),
+        "application/vnd.kubernetes.protobuf" => super::protobuf::decode(&request.body)
+            .map(|value| parse::Document { value, duplicates: Vec::new() }),
         _ => {
             return Err(Error::new(
                 415,

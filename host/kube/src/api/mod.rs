@@ -6,7 +6,8 @@
 //! # Layout
 //! - [`request`], [`response`]: the two ends, as data
 //! - `route`: paths; `objects`: the verbs; `patch`: the three kinds of patch
-//! - [`watch`], [`log`]: what streams; `table`, `discovery`: how kubectl sees it
+//! - `body`, `protobuf`: what comes in; [`watch`], [`log`]: what streams
+//! - `table`, `discovery`, `openapi`: how kubectl sees it
 
 mod body;
 mod discovery;
@@ -14,6 +15,7 @@ pub mod log;
 mod objects;
 mod openapi;
 mod patch;
+mod protobuf;
 pub mod request;
 pub mod response;
 mod route;
