@@ -1,1 +1,31 @@
-//! stub
+//! The server: many worlds on real time, the page, and the Kubernetes endpoint of each world.
+//!
+//! # Layout
+//! - [`app`]: what all requests share: images, patterns, worlds, limits
+//! - [`live`]: one world on real time: pace, inputs, going back; [`journal`]: its recording on disk
+//! - [`driver`]: the pool of threads that drives all worlds
+//! - [`outside`]: connections from outside into a world
+//! - [`guard`]: who may ask (Host, Origin), and the headers of every answer
+//! - [`error`]: the errors clients see; [`assets`]: the files of the page
+//! - [`routes`]: one file for each part of the API; [`openapi`]: its description
+//!
+//! # What this crate must never know
+//! Terminals, command lines, where the embedded files come from.
+#![warn(missing_docs)]
+// Real time and real threads live here, outside the worlds.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)]
+
+pub mod app;
+pub mod assets;
+pub mod driver;
+pub mod error;
+pub mod guard;
+pub mod journal;
+pub mod live;
+pub mod openapi;
+pub mod outside;
+pub mod routes;
+
+pub use app::{App, Limits, Options};
+pub use assets::Assets;
+pub use routes::router;

@@ -1,0 +1,398 @@
+//! What all requests share.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use podlab_lab::{Catalogue, Pattern};
+use podlab_wasm::Engine;
+use podlab_world::{Image, Images, World, WorldOptions};
+
+use crate::assets::Assets;
+use crate::driver::Driver;
+use crate::error::ApiError;
+use crate::guard::Names;
+use crate::journal::Journal;
+use crate::live::{Live, Speed};
+
+/// How much of everything the server holds at most.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Worlds.
+    pub worlds: usize,
+    /// Streams, watches and followed logs together.
+    pub streams: usize,
+    /// Bytes of an uploaded image.
+    pub image: usize,
+    /// Bytes of any other request.
+    pub body: usize,
+    /// Bytes of a request to a Service of a world.
+    pub proxied: usize,
+    /// Images uploaded.
+    pub images: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            worlds: 64,
+            streams: 256,
+            image: 64 << 20,
+            body: 4 << 20,
+            proxied: 16 << 20,
+            images: 256,
+        }
+    }
+}
+
+/// What a server is started with.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The names it answers to.
+    pub names: Names,
+    /// Its limits.
+    pub limits: Limits,
+    /// Where recordings and uploaded images are kept; `None` for nowhere.
+    pub state: Option<PathBuf>,
+    /// How many threads drive worlds; 0 for as many as there are processors.
+    pub threads: usize,
+}
+
+/// A server.
+pub struct App {
+    engine: Engine,
+    images: Mutex<Images>,
+    uploaded: AtomicUsize,
+    catalogue: Catalogue,
+    assets: Assets,
+    options: Options,
+    worlds: Mutex<BTreeMap<u64, Arc<Live>>>,
+    next: AtomicU64,
+    driver: Driver,
+    streams: Arc<AtomicUsize>,
+}
+
+/// What a new world is to be.
+pub struct NewWorld {
+    /// The pattern, or empty.
+    pub pattern: String,
+    /// The seed.
+    pub seed: u64,
+    /// How fast.
+    pub speed: Speed,
+    /// ns since 1970 at its beginning; `None` for now.
+    pub epoch: Option<u64>,
+}
+
+/// A stream that is being served; counted until it is dropped.
+pub struct Served(Arc<AtomicUsize>);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Locks. A panic inside a world is caught and marks that world dead, so what a poisoned lock
+/// guards is never used as if nothing had happened.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl App {
+    /// A server without worlds.
+    pub fn new(
+        engine: Engine,
+        images: Images,
+        catalogue: Catalogue,
+        assets: Assets,
+        options: Options,
+    ) -> Arc<App> {
+        let threads = match options.threads {
+            0 => std::thread::available_parallelism().map_or(2, NonZero::get),
+            n => n,
+        };
+        Arc::new(App {
+            engine,
+            images: Mutex::new(images),
+            uploaded: AtomicUsize::new(0),
+            catalogue,
+            assets,
+            options,
+            worlds: Mutex::default(),
+            next: AtomicU64::new(1),
+            driver: Driver::start(threads),
+            streams: Arc::default(),
+        })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What it was started with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The patterns.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The page.
+    pub fn assets(&self) -> &Assets {
+        &self.assets
+    }
+
+    /// The threads that drive the worlds.
+    pub fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    /// The images that new worlds can run.
+    pub fn images(&self) -> Images {
+        lock(&self.images).clone()
+    }
+
+    /// Makes a world and starts it.
+    ///
+    /// # Errors
+    /// If there is no such pattern, its manifests are refused, or there are too many worlds.
+    pub fn create(&self, new: NewWorld) -> Result<Arc<Live>, ApiError> {
+        let pattern = match new.pattern.as_str() {
+            "" => None,
+            name => Some(self.pattern(name)?),
+        };
+        self.room()?;
+        let epoch = new.epoch.unwrap_or_else(now_nanos);
+        let options = WorldOptions {
+            seed: new.seed,
+            epoch,
+            pattern: new.pattern.clone(),
+            trace_quota: 64 << 20,
+            ..WorldOptions::default()
+        };
+        let images = match pattern {
+            Some(pattern) => pattern_images(&self.engine, &self.images(), pattern)
+                .map_err(|e| ApiError::refused(e, "Build the guests (cargo xtask build), or add the image with --image NAME:TAG=FILE.wasm."))?,
+            None => self.images(),
+        };
+        let mut world = World::new(&self.engine, &images, options);
+        if let Some(pattern) = pattern {
+            for manifest in &pattern.file.manifests {
+                let text = pattern.text(manifest).unwrap_or_default();
+                world.apply(text).map_err(|e| {
+                    ApiError::refused(
+                        format!("{manifest}: {e}"),
+                        "Correct the manifest of the pattern.",
+                    )
+                })?;
+            }
+        }
+        self.adopt(world, new.speed)
+    }
+
+    /// Puts a world that exists already under the care of the driver.
+    ///
+    /// # Errors
+    /// If there are too many worlds.
+    pub fn adopt(&self, world: World, speed: Speed) -> Result<Arc<Live>, ApiError> {
+        let live = {
+            let mut worlds = lock(&self.worlds);
+            if worlds.len() >= self.options.limits.worlds {
+                return Err(self.full());
+            }
+            let number = self.next.fetch_add(1, Relaxed);
+            let id = format!("w{number}");
+            let journal =
+                self.options.state.as_ref().map(|dir| Journal::new(&dir.join("recordings"), &id));
+            let live = Arc::new(Live::new(number, id, &self.engine, world, speed, journal));
+            worlds.insert(number, live.clone());
+            live
+        };
+        self.driver.add(&live);
+        Ok(live)
+    }
+
+    /// # Errors
+    /// If no further world may be made.
+    pub fn room(&self) -> Result<(), ApiError> {
+        if lock(&self.worlds).len() >= self.options.limits.worlds {
+            Err(self.full())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn full(&self) -> ApiError {
+        ApiError::too_many(
+            format!("there are {} worlds already", self.options.limits.worlds),
+            "Delete one that is not needed: DELETE /api/worlds/ID.",
+        )
+    }
+
+    /// The pattern called `name`.
+    ///
+    /// # Errors
+    /// If there is none; the message lists what there is.
+    pub fn pattern(&self, name: &str) -> Result<&Pattern, ApiError> {
+        self.catalogue.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.catalogue.iter().map(|p| p.file.name.as_str()).collect();
+            ApiError::not_found(
+                format!("there is no pattern {name:?}"),
+                format!("There are: {}. GET /api/patterns describes them.", known.join(", ")),
+            )
+        })
+    }
+
+    /// The world called `id`.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn world(&self, id: &str) -> Result<Arc<Live>, ApiError> {
+        let number = id.strip_prefix('w').and_then(|n| n.parse::<u64>().ok());
+        let found =
+            number.and_then(|n| lock(&self.worlds).get(&n).cloned()).filter(|w| w.id() == id);
+        found.ok_or_else(|| {
+            ApiError::not_found(
+                format!("there is no world {id:?}"),
+                "GET /api/worlds lists them; POST /api/worlds makes one.",
+            )
+        })
+    }
+
+    /// All worlds, oldest first.
+    pub fn worlds(&self) -> Vec<Arc<Live>> {
+        lock(&self.worlds).values().cloned().collect()
+    }
+
+    /// Ends a world.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn delete(&self, id: &str) -> Result<(), ApiError> {
+        let live = self.world(id)?;
+        lock(&self.worlds).remove(&live.number());
+        self.driver.remove(live.number());
+        live.end("the world was deleted");
+        Ok(())
+    }
+
+    /// Compiles and adds an image, for new worlds and for those that run in the present.
+    ///
+    /// # Errors
+    /// If the name is no name, or the program cannot run in a world.
+    pub fn add_image(&self, name: &str, wasm: &[u8]) -> Result<Arc<Image>, ApiError> {
+        if self.uploaded.load(Relaxed) >= self.options.limits.images {
+            return Err(ApiError::too_many(
+                "no further images are taken",
+                "Start the server again.",
+            ));
+        }
+        let mut fresh = Images::new();
+        fresh.load(&self.engine, name, wasm).map_err(|e| {
+            ApiError::new(
+                axum::http::StatusCode::UNPROCESSABLE_ENTITY,
+                "ImageRefused",
+                e.to_string(),
+                "Send a WASI 0.2 component (for example cargo build --target wasm32-wasip2) or a WASI 0.1 \
+                 module that imports only what wasi:cli, clocks, filesystem, io, random and sockets offer.",
+            )
+        })?;
+        let image =
+            fresh.iter().next().cloned().ok_or_else(|| ApiError::internal("the image got lost"))?;
+        self.keep_image(&image);
+        self.uploaded.fetch_add(1, Relaxed);
+        lock(&self.images).add(image.clone());
+        for live in self.worlds() {
+            live.add_image(image.clone());
+            self.driver.poke(&live);
+        }
+        Ok(image)
+    }
+
+    /// Keeps an uploaded image beside the recordings, which name it by digest only.
+    fn keep_image(&self, image: &Image) {
+        let Some(state) = &self.options.state else { return };
+        let dir = state.join("images");
+        let path = dir.join(format!("{}.wasm", image.digest));
+        if !path.exists() {
+            let written =
+                std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(&path, &image.wasm[..]));
+            if let Err(error) = written {
+                eprintln!(
+                    "podlab: cannot keep the image {} in {}: {error}",
+                    image.name,
+                    path.display()
+                );
+            }
+        }
+    }
+
+    /// Counts a stream.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub fn stream(&self) -> Result<Served, ApiError> {
+        let before = self.streams.fetch_add(1, Relaxed);
+        let served = Served(self.streams.clone());
+        if before >= self.options.limits.streams {
+            return Err(ApiError::too_many(
+                format!("{before} streams are open already"),
+                "Close a page or a watch that is not needed.",
+            ));
+        }
+        Ok(served)
+    }
+
+    /// Ends all worlds: streams are closed, recordings are written to their end.
+    pub fn shut_down(&self) {
+        let worlds = std::mem::take(&mut *lock(&self.worlds));
+        for live in worlds.values() {
+            self.driver.remove(live.number());
+            live.end("the server is shutting down");
+        }
+        self.driver.stop();
+    }
+}
+
+/// Real time, in ns since 1970.
+pub fn now_nanos() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The images that worlds of `pattern` can run: `known`, and those that the pattern brings or
+/// names otherwise (`images` of its pattern.yaml: a guest, or a wasm file of its folder).
+///
+/// # Errors
+/// A sentence that names the image.
+pub fn pattern_images(
+    engine: &Engine,
+    known: &Images,
+    pattern: &Pattern,
+) -> Result<Images, String> {
+    let mut images = known.clone();
+    for (name, source) in &pattern.file.images {
+        let result = if let Some(wasm) = pattern.files.get(source) {
+            images.load(engine, name, wasm)
+        } else {
+            let found = [source.clone(), format!("{source}:v1")];
+            let digest = found.iter().find_map(|n| images.resolve(n)).map(|i| i.digest.clone());
+            let Some(digest) = digest else {
+                return Err(format!(
+                    "pattern {}: the image {name} is to be {source}, but there is neither such a guest nor such a file",
+                    pattern.file.name
+                ));
+            };
+            images.tag(name, &digest)
+        };
+        result.map_err(|e| format!("pattern {}: image {name}: {e}", pattern.file.name))?;
+    }
+    Ok(images)
+}

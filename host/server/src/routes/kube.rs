@@ -1,0 +1,200 @@
+//! `/api/worlds/{id}/kube/...`: that world's Kubernetes API.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body as HttpBody, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::Response as HttpResponse;
+use podlab_kube::api::{Body, LogFollow, Request, Response, WatchStream};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{Answer, change};
+use crate::app::{App, Served};
+use crate::error::ApiError;
+use crate::live::Live;
+
+/// A watch that does not say how long it lasts ends after this.
+const WATCH: Duration = Duration::from_secs(45 * 60);
+/// No watch lasts longer.
+const MAX_WATCH: u64 = 24 * 3600;
+/// How often a client that wants them gets bookmarks.
+const BOOKMARK: Duration = Duration::from_secs(60);
+/// Changes are gathered for this long before they are sent.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// The API without a path.
+pub async fn root(
+    state: State<Arc<App>>,
+    Path(id): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    answer(state.0, id, method, uri, headers, body).await
+}
+
+/// Any path of the API.
+pub async fn handle(
+    state: State<Arc<App>>,
+    Path((id, _)): Path<(String, String)>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    answer(state.0, id, method, uri, headers, body).await
+}
+
+async fn answer(
+    app: Arc<App>,
+    id: String,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    // The path as it was sent: segments may be encoded in ways that matter.
+    let prefix = format!("/api/worlds/{id}/kube");
+    let whole = uri.path_and_query().map_or("", |p| p.as_str());
+    let target = match whole.strip_prefix(&prefix) {
+        Some(rest) if rest.starts_with('/') => rest.to_owned(),
+        Some(rest) => format!("/{rest}"),
+        None => {
+            return Err(ApiError::bad(
+                "the path cannot be read",
+                "Use plain characters for the world's id.",
+            ));
+        }
+    };
+    let text = |name: header::HeaderName| {
+        headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
+    };
+    // kube-apiserver answers HEAD as GET without a body.
+    let head = method == Method::HEAD;
+    let verb = if head { "GET" } else { method.as_str() };
+    let mut request = Request::new(verb, &target).with_body(&text(header::CONTENT_TYPE), body);
+    request.accept = text(header::ACCEPT);
+    request.user = "admin".into();
+    let live = app.world(&id)?;
+    let response = change(&app, &id, move |live| live.api(request)).await?;
+    let served = match response.body {
+        Body::Full(_) => None,
+        _ => Some(app.stream()?),
+    };
+    to_http(response, live, served, head)
+}
+
+fn to_http(response: Response, live: Arc<Live>, served: Option<Served>, head: bool) -> Answer {
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut out =
+        HttpResponse::builder().status(status).header(header::CONTENT_TYPE, response.content_type);
+    for warning in &response.warnings {
+        // RFC 7234, 5.5: the text is a quoted string.
+        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            out = out.header(header::WARNING, value);
+        }
+    }
+    let body = match response.body {
+        _ if head => HttpBody::empty(),
+        Body::Full(bytes) => HttpBody::from(bytes),
+        Body::Watch(watch) => {
+            let seconds = watch.timeout_seconds.map(|s| Duration::from_secs(s.min(MAX_WATCH)));
+            follow(Pull::Watch(watch), live, seconds.unwrap_or(WATCH), served)
+        }
+        Body::Log(log) => follow(Pull::Log(log), live, Duration::from_secs(MAX_WATCH), served),
+    };
+    out.body(body).map_err(|e| ApiError::internal(e.to_string()))
+}
+
+enum Pull {
+    Watch(Box<WatchStream>),
+    Log(Box<LogFollow>),
+}
+
+impl Pull {
+    fn try_next(&mut self) -> Option<Bytes> {
+        match self {
+            Pull::Watch(watch) => watch.try_next(),
+            Pull::Log(log) => log.try_next(),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Pull::Watch(watch) => watch.is_over(),
+            Pull::Log(log) => log.is_over(),
+        }
+    }
+}
+
+struct Following {
+    pull: Pull,
+    changes: watch::Receiver<u64>,
+    live: Arc<Live>,
+    rewinds: u64,
+    deadline: Instant,
+    bookmark: Instant,
+    _served: Option<Served>,
+}
+
+impl Following {
+    /// All there is by now, as one piece; waits until there is something. `None` at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            self.changes.mark_unchanged();
+            let mut piece = Vec::new();
+            while let Some(part) = self.pull.try_next() {
+                piece.extend_from_slice(&part);
+                if piece.len() > 256 << 10 {
+                    break;
+                }
+            }
+            if !piece.is_empty() {
+                return Some(piece.into());
+            }
+            let view = self.live.view();
+            // Going back makes what was seen untrue: the client must look again.
+            if self.pull.is_over() || view.gone.is_some() || view.rewinds != self.rewinds {
+                return None;
+            }
+            tokio::select! {
+                changed = self.changes.changed() => {
+                    changed.ok()?;
+                    tokio::time::sleep(GATHER).await;
+                }
+                () = tokio::time::sleep_until(self.deadline) => return None,
+                () = tokio::time::sleep_until(self.bookmark) => {
+                    self.bookmark += BOOKMARK;
+                    if let Pull::Watch(watch) = &mut self.pull
+                        && watch.bookmarks
+                    {
+                        return Some(watch.bookmark());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn follow(pull: Pull, live: Arc<Live>, lasts: Duration, served: Option<Served>) -> HttpBody {
+    let now = Instant::now();
+    let following = Following {
+        pull,
+        changes: live.changes(),
+        rewinds: live.view().rewinds,
+        live,
+        deadline: now + lasts,
+        bookmark: now + BOOKMARK,
+        _served: served,
+    };
+    HttpBody::from_stream(futures_util::stream::unfold(following, |mut following| async {
+        let piece = following.next().await?;
+        Some((Ok::<_, Infallible>(piece), following))
+    }))
+}
