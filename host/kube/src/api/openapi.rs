@@ -9,6 +9,15 @@ use super::response::Response;
 use crate::schema;
 use crate::store::{Error, Row, Store};
 
+/// `/openapi/v2`: kubectl turns to it only for kinds that v3 does not have, and reads nothing
+/// but protobuf there. A document that says "2.0" and has no paths answers it truthfully.
+pub(super) fn second() -> Response {
+    Response {
+        content_type: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf".into(),
+        ..Response::text(200, &b"\x0a\x032.0"[..])
+    }
+}
+
 pub(super) fn get(store: &Store, rest: &[&str]) -> Result<Response, Error> {
     let rows = store.rows();
     let path = |r: &Row| {

@@ -1,5 +1,6 @@
 //! The few bodies that kubectl sends as protobuf and in no other way (`k8s\0` and a
-//! `runtime.Unknown`): Namespaces, Secrets, delete options. Field numbers: `generated.proto` of
+//! `runtime.Unknown`): Namespaces, Secrets, ConfigMaps,
+//! ServiceAccounts, delete options. Field numbers: `generated.proto` of
 //! `k8s.io/api` and `k8s.io/apimachinery`.
 
 use base64::Engine as _;
@@ -40,6 +41,14 @@ const SECRET: Message = &[
     (4, "stringData", Field::Map(&Field::Text)),
     (5, "immutable", Field::Bool),
 ];
+const CONFIG_MAP: Message = &[
+    (1, "metadata", Field::Message(META)),
+    (2, "data", Field::Map(&Field::Text)),
+    (3, "binaryData", Field::Map(&Field::Bytes)),
+    (4, "immutable", Field::Bool),
+];
+const ACCOUNT: Message =
+    &[(1, "metadata", Field::Message(META)), (4, "automountServiceAccountToken", Field::Bool)];
 const DELETE_OPTIONS: Message = &[
     (1, "gracePeriodSeconds", Field::Int),
     (
@@ -67,6 +76,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Value, String> {
     let definition = match kind.as_str() {
         "Namespace" => NAMESPACE,
         "Secret" => SECRET,
+        "ConfigMap" => CONFIG_MAP,
+        "ServiceAccount" => ACCOUNT,
         "DeleteOptions" => DELETE_OPTIONS,
         _ => return Err(format!("{kind:?} is not understood as protobuf here: send JSON")),
     };

@@ -28,6 +28,7 @@ impl Api {
             ["healthz" | "livez" | "readyz", ..] if get => {
                 return Ok(discovery::health(parts[0], request.flag("verbose")));
             }
+            ["openapi", "v2"] if get => return Ok(openapi::second()),
             ["openapi", "v3", ref rest @ ..] if get => return openapi::get(&self.store, rest),
             ["api"] | ["apis"] | ["api", "v1"] | ["apis", _] | ["apis", _, _] if get => {
                 return discovery::get(&self.store, request, &parts);
