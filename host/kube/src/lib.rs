@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`store`]: the objects, their rules, watches
+//! - [`runtime`]: how the kubelet gets images and programs
 //! - [`schema`]: what fields there are, for strict decoding and merging
 //! - [`api`]: the REST paths of the API server over the store
 //!
@@ -10,5 +11,6 @@
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod runtime;
 pub mod schema;
 pub mod store;
