@@ -1,1 +1,93 @@
-fn main() {}
+//! `podlab`, the one binary.
+//!
+//! # Layout
+//! - [`embedded`]: guests, patterns and page inside the binary
+//! - [`problem`]: errors as users see them, with exit codes
+//! - [`up`], [`test`], [`replay`], [`record`], [`trace`], [`list`]: one file for each command
+#![warn(missing_docs)]
+// Real time and the real machine live here, outside the worlds.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod embedded;
+mod list;
+mod problem;
+mod record;
+mod replay;
+mod test;
+mod trace;
+mod up;
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("PODLAB_COMMIT"), ")");
+
+/// Pod design patterns, seen working: real WASI programs as the containers of Kubernetes-style
+/// pods, on a clock of their own.
+#[derive(Parser)]
+#[command(
+    name = "podlab",
+    version = VERSION,
+    after_help = "Examples:\n  podlab up                                 the page, at http://127.0.0.1:7878\n  podlab test                               every scenario of every pattern\n  podlab test patterns/sidecar --seeds 20   one pattern, with 20 seeds\n\nExit codes: 0 all is well; 1 a check failed or a replay differs; 2 wrong usage; 3 it could not be done."
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the server and opens the page.
+    Up(up::Args),
+    /// Runs scenarios, and says which checks hold.
+    Test(test::Args),
+    /// Runs a recording again and compares every event.
+    Replay(replay::Args),
+    /// Runs a pattern for some virtual time and writes the recording.
+    Record(record::Args),
+    /// Prints the events of a recording.
+    Trace(trace::Args),
+    /// Lists the patterns.
+    Patterns(list::Args),
+    /// Lists the images.
+    Images(list::Args),
+    /// Prints the JSON Schema of a file format, for editors.
+    #[command(after_help = "Example:\n  podlab schema scenario > scenario.schema.json")]
+    Schema {
+        /// Of which file.
+        format: list::Format,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Up(args) => up::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Record(args) => record::run(args),
+        Command::Trace(args) => trace::run(args),
+        Command::Patterns(args) => list::patterns(&args),
+        Command::Images(args) => list::images(&args),
+        Command::Schema { format } => list::schema(format),
+    };
+    match result {
+        Ok(code) => code,
+        Err(problem) => problem.report(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_has_examples() {
+        let command = Args::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            assert!(sub.get_after_help().is_some(), "{} has no examples", sub.get_name());
+        }
+    }
+}

@@ -7,7 +7,10 @@ mod proxy;
 mod stream;
 mod time;
 mod trace;
+
 mod worlds;
+
+pub use trace::event_json;
 
 use std::sync::Arc;
 

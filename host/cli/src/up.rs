@@ -1,0 +1,158 @@
+//! `podlab up`: the server.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+
+use podlab_server::app::NewWorld;
+use podlab_server::guard::Names;
+use podlab_server::live::Speed;
+use podlab_server::{App, Options, router};
+use tokio::net::TcpListener;
+
+use crate::embedded;
+use crate::problem::{Done, Problem};
+
+/// Starts the server and opens the page.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  podlab up\n  podlab up --pattern sidecar --seed 7 --speed 10\n  podlab up --image hello:v1=hello.wasm --patterns ./my-patterns\n  podlab up --listen 0.0.0.0 --allow-host lab.example --no-open"
+)]
+pub struct Args {
+    /// The address to listen on. Anyone who reaches it can use the server.
+    #[arg(long, value_name = "ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    listen: IpAddr,
+    /// The port; 0 for any that is free.
+    #[arg(long, default_value_t = 7878)]
+    port: u16,
+    /// Also answers to this name.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// Does not open the browser.
+    #[arg(long)]
+    no_open: bool,
+    /// Adds an image.
+    #[arg(long, value_name = "NAME:TAG=FILE.wasm")]
+    image: Vec<String>,
+    /// Adds the patterns of a folder.
+    #[arg(long, value_name = "DIR")]
+    patterns: Option<PathBuf>,
+    /// Starts with a world of this pattern.
+    #[arg(long, value_name = "NAME")]
+    pattern: Option<String>,
+    /// The speed of that world: 0 (paused), 0.1 to 100, or max.
+    #[arg(long, default_value = "1", requires = "pattern")]
+    speed: Speed,
+    /// The seed of that world.
+    #[arg(long, default_value_t = 1, requires = "pattern")]
+    seed: u64,
+    /// Where recordings and compiled programs are kept [default: $XDG_STATE_HOME/podlab].
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// Runs until Ctrl-C.
+pub fn run(args: Args) -> Done {
+    embedded::complete()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Problem::failed(format!("cannot start: {e}"), ""))?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: Args) -> Done {
+    let address = SocketAddr::new(args.listen, args.port);
+    // The port first: when it is taken, the user should hear so at once.
+    let listener = TcpListener::bind(address).await.map_err(|e| {
+        Problem::failed(
+            format!("cannot listen on {address}: {e}"),
+            "Is podlab running already? Choose another port with --port, or --port 0 for any.",
+        )
+    })?;
+    let address = listener.local_addr().map_err(|e| Problem::failed(e.to_string(), ""))?;
+    let state = embedded::state_dir(args.state.as_deref());
+    let engine = embedded::engine(state.as_deref())?;
+    let images = embedded::images(&engine, &args.image)?;
+    let catalogue = embedded::catalogue(args.patterns.as_deref())?;
+    let names = Names { allowed: args.allow_host.clone(), any_address: !args.listen.is_loopback() };
+    let options = Options { names, state, ..Options::default() };
+    let app = App::new(engine, images, catalogue, embedded::page(), options);
+    if let Some(pattern) = args.pattern.clone() {
+        let new = NewWorld { pattern, seed: args.seed, speed: args.speed, epoch: None };
+        app.create(new).map_err(|e| Problem::usage(e.message, e.remedy))?;
+    }
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    let url = format!("http://{host}:{}/", address.port());
+    println!("Podlab is at {url}");
+    println!("Press Ctrl-C to stop.");
+    if !args.listen.is_loopback() {
+        eprintln!("Anyone who reaches {address} can use this server.");
+    }
+    if !args.no_open {
+        open(&url);
+    }
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let ending = app.clone();
+    tokio::spawn(async move {
+        interrupted().await;
+        eprintln!("\nStopping: closing streams, finishing recordings.");
+        // Watches and streams end when their worlds do; only then can connections drain.
+        let ended = tokio::task::spawn_blocking(move || ending.shut_down()).await;
+        if ended.is_err() {
+            eprintln!("podlab: a recording could not be finished");
+        }
+        // The receiver is gone only if the server has ended already.
+        let _ = stop.send(());
+    });
+    let served = axum::serve(listener, router(Arc::clone(&app))).with_graceful_shutdown(async {
+        // An error means that the sender is gone, which is the end as well.
+        let _ = stopped.await;
+        tokio::spawn(async {
+            tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+            // A client that holds its connection does not hold the process.
+            std::process::exit(0);
+        });
+    });
+    served.await.map_err(|e| Problem::failed(format!("the server stopped: {e}"), ""))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl-C, or SIGTERM where there is such a thing.
+async fn interrupted() {
+    let ctrl_c = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = ctrl_c => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without a way to hear Ctrl-C the system ends the process itself.
+    if ctrl_c.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Opens the browser. That there is none is no error: the URL was printed.
+fn open(url: &str) {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let started = Command::new(program)
+        .arg(url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    if let Ok(mut child) = started {
+        std::thread::spawn(move || child.wait());
+    }
+}
