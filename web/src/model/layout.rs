@@ -56,6 +56,8 @@ const RAIL: f64 = 40.0;
 const DRAWER: f64 = 66.0;
 const NODE_HEAD: f64 = 34.0;
 const CHIP: f64 = 36.0;
+/// Room between what stands outside and the nodes, for the lines to Services.
+pub const LANES: f64 = 40.0;
 
 /// A pod's place.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,6 +99,7 @@ pub struct Layout {
     /// What stands outside of all nodes: clients and Services, by name.
     pub chips: BTreeMap<String, Rect>,
     chip_end: (f64, f64),
+    chip_rows: f64,
     bottoms: Vec<f64>,
 }
 
@@ -104,10 +107,13 @@ impl Layout {
     /// An empty layout in so many columns (at least one).
     pub fn new(columns: usize) -> Layout {
         let columns = columns.max(1);
-        let top = EDGE + CHIP + 34.0;
+        // Fewer columns leave less room beside each other for what stands outside.
+        let chip_rows = if columns == 1 { 3.0 } else { 2.0 };
+        let top = EDGE + chip_rows * (CHIP + 8.0) + LANES;
         Layout {
             columns,
             chip_end: (EDGE, EDGE),
+            chip_rows,
             bottoms: vec![top; columns],
             ..Layout::default()
         }
@@ -194,7 +200,7 @@ impl Layout {
         }
         self.nodes.push(name.to_owned());
         // An empty frame stands only where it does not separate the pods of another node.
-        if self.nodes.len() <= self.columns && self.columns > 1 {
+        if self.nodes.len() <= self.columns && self.columns > 2 {
             self.band(name, self.nodes.len() - 1);
         }
     }
@@ -218,7 +224,9 @@ impl Layout {
             _ => self.band(node, column),
         };
         let frame = self.bands[band].rect;
-        let (x, y) = (frame.x + PAD, frame.bottom() - PAD + 4.0);
+        let first = !self.pods.values().any(|p| p.band == band);
+        let below = if first { 2.0 } else { 14.0 };
+        let (x, y) = (frame.x + PAD, frame.bottom() - PAD + below);
         let inner = POD - 24.0;
         let across = names.len().clamp(1, 3);
         let w = (inner - 10.0 * (across as f64 - 1.0)) / across as f64;
@@ -254,10 +262,21 @@ impl Layout {
         if self.chips.contains_key(name) {
             return;
         }
-        let w = 44.0 + 7.4 * name.chars().count() as f64;
-        let (x, y) = self.chip_end;
+        let label = name.rsplit('/').next().unwrap_or(name);
+        let w = (26.0 + 7.6 * label.chars().count() as f64).max(72.0);
+        let (mut x, mut y) = self.chip_end;
+        let right = EDGE + self.columns as f64 * (POD + 2.0 * PAD + GAP) - GAP;
+        let last_row = EDGE + (self.chip_rows - 1.0) * (CHIP + 8.0);
+        if x + w > right && y < last_row {
+            (x, y) = (EDGE, y + CHIP + 8.0);
+        }
         self.chips.insert(name.to_owned(), Rect { x, y, w, h: CHIP });
         self.chip_end = (x + w + 14.0, y);
+    }
+
+    /// Where the room for lines between the outside and the nodes begins.
+    pub fn lanes(&self) -> f64 {
+        EDGE + self.chip_rows * (CHIP + 8.0)
     }
 
     /// Where a container stands.

@@ -119,7 +119,7 @@ pub fn route(layout: &Layout, state: &State, from: &End, to: &End, via: &str) ->
             let service = via.rsplit_once(':').map_or(via, |(name, _)| name);
             let chip = layout.chips.get(&format!("svc {service}")).copied();
             let (a, b) = (spot(layout, state, *a)?, spot(layout, state, *b)?);
-            messages(&a, &b, chip).map(Route::new)
+            messages(layout, &a, &b, chip).map(Route::new)
         }
         _ => None,
     }
@@ -147,7 +147,7 @@ fn to_rail(s: &Spot) -> Vec<Point> {
     }
 }
 
-fn messages(a: &Spot, b: &Spot, service: Option<Rect>) -> Option<Vec<Point>> {
+fn messages(layout: &Layout, a: &Spot, b: &Spot, service: Option<Rect>) -> Option<Vec<Point>> {
     if let (Spot::Kubelet(_, badge), Spot::Inside(_, rect)) | (Spot::Inside(_, rect), Spot::Kubelet(_, badge)) = (a, b) {
         let (p, q) = ((badge.cx(), badge.bottom()), (rect.cx(), rect.y));
         let mut line = vec![p];
@@ -177,36 +177,68 @@ fn messages(a: &Spot, b: &Spot, service: Option<Rect>) -> Option<Vec<Point>> {
         Spot::Kubelet(_, r) | Spot::Chip(r) => r.cx(),
     };
     let (ma, mb) = (middle(a), middle(b));
-    let target = service.map_or(mb, |s| s.cx());
-    let source = service.map_or(ma, |s| s.cx());
-    let (out, lean_out) = door(a, target);
-    let (into, lean_in) = door(b, source);
-    line.push(out);
+    let mut corners = Vec::new();
     match service {
-        Some(s) => {
-            let m = (s.cx(), s.bottom());
-            curve(&mut line, out, lean_out, (m.0, m.1 + 50.0), m);
-            curve(&mut line, m, (m.0, m.1 + 50.0), lean_in, into);
+        Some(chip) => {
+            let m = (chip.cx(), chip.bottom());
+            corners.extend(ascent(layout, a, m.0, m.0));
+            corners.push(m);
+            let mut down = ascent(layout, b, m.0, m.0);
+            down.reverse();
+            corners.extend(down);
         }
-        None => curve(&mut line, out, lean_out, lean_in, into),
+        None => {
+            corners.extend(ascent(layout, a, mb, ma + mb));
+            let mut down = ascent(layout, b, ma, ma + mb);
+            down.reverse();
+            corners.extend(down);
+        }
     }
+    line.extend(rounded(&corners));
     line.extend(back);
     Some(line)
 }
 
-/// Where a line leaves a pod or chip towards something at `x`, and the handle of its curve.
-fn door(s: &Spot, x: f64) -> (Point, Point) {
+/// From a pod or chip up to the lanes above the nodes and along them to `x`: lines run beside
+/// the nodes and never across them. Lines with different `track` do not cover each other.
+fn ascent(layout: &Layout, s: &Spot, x: f64, track: f64) -> Vec<Point> {
+    let shift = (track / 7.0).rem_euclid(5.0).floor() - 2.0;
+    let lane = layout.lanes() + 14.0 + shift * 5.0;
     match s {
         Spot::Inside(pod, _) | Spot::Edge(pod) | Spot::Kubelet(pod, _) => {
             let r = pod.rect;
-            if x < r.x {
-                ((r.x, pod.rail), (r.x - 46.0, pod.rail))
-            } else {
-                ((r.right(), pod.rail), (r.right() + 46.0, pod.rail))
-            }
+            let (door, gutter) = if x < r.x { (r.x, r.x - 32.0) } else { (r.right(), r.right() + 32.0) };
+            let gutter = gutter + shift * 2.5;
+            vec![(door, pod.rail), (gutter, pod.rail), (gutter, lane), (x, lane)]
         }
-        Spot::Chip(r) => ((r.cx(), r.bottom()), (r.cx(), r.bottom() + 40.0)),
+        Spot::Chip(r) => vec![(r.cx(), r.bottom()), (r.cx(), lane), (x, lane)],
     }
+}
+
+/// A line through these corners, rounded.
+fn rounded(corners: &[Point]) -> Vec<Point> {
+    let mut corners = corners.to_vec();
+    corners.dedup_by(|a, b| (a.0 - b.0).abs() < 0.5 && (a.1 - b.1).abs() < 0.5);
+    let mut out = Vec::new();
+    for (i, p) in corners.iter().enumerate() {
+        let (Some(before), Some(after)) = (i.checked_sub(1).and_then(|i| corners.get(i)), corners.get(i + 1)) else {
+            out.push(*p);
+            continue;
+        };
+        let toward = |q: &Point| {
+            let far = (q.0 - p.0).hypot(q.1 - p.1).max(0.1);
+            let part = (9.0f64).min(far / 2.0) / far;
+            (p.0 + (q.0 - p.0) * part, p.1 + (q.1 - p.1) * part)
+        };
+        let (a, b) = (toward(before), toward(after));
+        for step in 0..=4 {
+            let t = f64::from(step) / 4.0;
+            let u = 1.0 - t;
+            let mix = |a: f64, m: f64, b: f64| u * u * a + 2.0 * u * t * m + t * t * b;
+            out.push((mix(a.0, p.0, b.0), mix(a.1, p.1, b.1)));
+        }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The lists: messages, logs, events; and their filters.
 
-use podlab_trace::event::{Event, FileOp, Kind, Seq, Stream};
+use podlab_trace::event::{Event, FileOp, Kind, PlaceId, Seq, Stream};
 use podlab_trace::state::State;
 use podlab_trace::text;
 
@@ -54,8 +54,13 @@ pub enum List {
     Events,
 }
 
-fn name(state: &State, id: u32) -> String {
-    text::place(state, id)
+/// The name of a place as the page has it: a pod by itself acts through its kubelet.
+pub fn name(state: &State, id: PlaceId) -> String {
+    let name = text::place(state, id);
+    match state.places.get(&id) {
+        Some(p) if !p.pod.is_empty() && p.container.is_empty() => format!("{name} (kubelet)"),
+        _ => name,
+    }
 }
 
 /// The line of an event in a list, if it belongs there.

@@ -9,7 +9,7 @@ use crate::i18n::{Texts, fill};
 use crate::model::exchange::exchange;
 use crate::model::pod::Pod;
 use crate::model::route::End;
-use crate::model::rows::{List, row};
+use crate::model::rows::{List, name, row};
 use crate::model::show;
 use crate::session::{Session, Shared};
 use crate::ui::use_ui;
@@ -82,8 +82,8 @@ pub fn Inspector(props: &Props) -> Html {
     }
 }
 
-fn fact(name: &str, value: Html) -> Html {
-    html! { <div class="fact"><dt>{ name.to_owned() }</dt><dd>{ value }</dd></div> }
+fn fact(of: &str, value: Html) -> Html {
+    html! { <div class="fact"><dt>{ of.to_owned() }</dt><dd>{ value }</dd></div> }
 }
 
 fn jump(select: &Callback<Selection>, seq: Seq, label: String) -> Html {
@@ -102,11 +102,11 @@ fn event_view(t: &Texts, s: &Session, seq: Seq, select: &Callback<Selection>) ->
         .range(seq + 1, seq + 4_000)
         .filter(|e| e.cause == seq && e.at <= s.shown())
         .take(6)
-        .map(|e| jump(select, e.seq, format!("{} {}", text::place(state, e.place), text::summary(&e.kind))))
+        .map(|e| jump(select, e.seq, format!("{} {}", name(state, e.place), text::summary(&e.kind))))
         .collect();
     let links = html! { <dl class="facts links">
         if let Some(cause) = cause {
-            { fact(t.cause, jump(select, cause.seq, format!("{} {}", text::place(state, cause.place), text::summary(&cause.kind)))) }
+            { fact(t.cause, jump(select, cause.seq, format!("{} {}", name(state, cause.place), text::summary(&cause.kind)))) }
         }
         if !effects.is_empty() { { fact(t.consequences, html! { <>{ for effects }</> }) } }
     </dl> };
@@ -124,7 +124,7 @@ fn event_view(t: &Texts, s: &Session, seq: Seq, select: &Callback<Selection>) ->
             _ => None,
         };
         let title = match ends {
-            Some((_, e)) => html! { <>{ text::place(state, e.client) }<span class="to">{ " → " }</span>{ text::place(state, e.server) }</> },
+            Some((_, e)) => html! { <>{ name(state, e.client) }<span class="to">{ " → " }</span>{ name(state, e.server) }</> },
             None => title,
         };
         let body = html! { <>
@@ -161,10 +161,10 @@ fn event_view(t: &Texts, s: &Session, seq: Seq, select: &Callback<Selection>) ->
         if !payload.is_empty() { <Payload bytes={payload} {whole} of={text::summary(&event.kind)} /> }
         { links }
     </> };
-    (html! { <>{ text::place(state, event.place) }</> }, body)
+    (html! { <>{ name(state, event.place) }</> }, body)
 }
 
-fn half(t: &Texts, name: &'static str, event: Option<&Event>, missing: &'static str, chosen: bool) -> Html {
+fn half(t: &Texts, title: &'static str, event: Option<&Event>, missing: &'static str, chosen: bool) -> Html {
     let inner = match event {
         Some(Event { at, kind: Kind::Message { head, body, body_len, began, arrives, malformed, .. }, .. }) => {
             let (first, fields) = show::head(head);
@@ -176,12 +176,12 @@ fn half(t: &Texts, name: &'static str, event: Option<&Event>, missing: &'static 
                     <details open=true><summary>{ t.headers }</summary>
                     <dl class="fields">{ for fields.into_iter().map(|(n, v)| html! { <div><dt>{ n }</dt><dd>{ v }</dd></div> }) }</dl></details>
                 }
-                <Payload bytes={body.clone()} whole={*body_len} of={name} />
+                <Payload bytes={body.clone()} whole={*body_len} of={title} />
             </> }
         }
         _ => html! { <p class="quiet">{ missing }</p> },
     };
-    html! { <section class={classes!("half", chosen.then_some("chosen"))} aria-label={name}><h3>{ name }</h3>{ inner }</section> }
+    html! { <section class={classes!("half", chosen.then_some("chosen"))} aria-label={title}><h3>{ title }</h3>{ inner }</section> }
 }
 
 fn edge_view(s: &Session, t: &Texts, a: &End, b: &End, select: &Callback<Selection>) -> (Html, Html) {
@@ -207,22 +207,22 @@ fn pod_of(state: &State, owner: &str) -> Pod {
     state.objects.get(&key).map(|o| Pod::parse(&o.json)).unwrap_or_default()
 }
 
-fn volume_view(t: &Texts, s: &Session, state: &State, owner: &str, name: &str, select: &Callback<Selection>) -> (Html, Html) {
+fn volume_view(t: &Texts, s: &Session, state: &State, owner: &str, volume: &str, select: &Callback<Selection>) -> (Html, Html) {
     let pod = pod_of(state, owner);
-    let files = volume_files(state, &pod, owner, name);
-    let kind = pod.volumes.iter().find(|(n, _)| n == name).map(|(_, k)| k.clone()).unwrap_or_default();
+    let files = volume_files(state, &pod, owner, volume);
+    let kind = pod.volumes.iter().find(|(n, _)| n == volume).map(|(_, k)| k.clone()).unwrap_or_default();
     let items = files.iter().map(|(path, at)| {
-        let found = contents(s, state, &pod, owner, name, path);
+        let found = contents(s, state, &pod, owner, volume, path);
         let (len, by) = state
             .files
             .iter()
-            .filter(|((o, v, p), _)| o == owner && v == name && inside(&pod, name, p) == *path)
+            .filter(|((o, v, p), _)| o == owner && v == volume && inside(&pod, volume, p) == *path)
             .map(|(_, f)| (f.len, f.by))
             .max_by_key(|(len, _)| *len)
             .unwrap_or_default();
         let seq = found.as_ref().map(|(seq, _)| *seq);
         html! { <details open={files.len() == 1} key={path.clone()}><summary><code>{ path.clone() }</code><span class="quiet">{ show::size(len) }</span></summary>
-            <p class="quiet">{ fill(t.written_by, &[&text::place(state, by), &show::instant(*at)]) }
+            <p class="quiet">{ fill(t.written_by, &[&name(state, by), &show::instant(*at)]) }
                 if let Some(seq) = seq { { " " }{ jump(select, seq, fill(t.event, &[&seq.to_string()])) } }</p>
             { match found {
                 Some((_, bytes)) => html! { <><p class="quiet">{ t.contents }</p><Payload {bytes} whole={len} of={path.clone()} /></> },
@@ -233,7 +233,7 @@ fn volume_view(t: &Texts, s: &Session, state: &State, owner: &str, name: &str, s
     let body = html! { <><p class="quiet">{ format!("{kind} · {owner}") }</p>
         if files.is_empty() { <p class="quiet">{ t.empty_volume }</p> }
         { for items }</> };
-    (html! { <>{ t.volume }{ " " }{ name.to_owned() }</> }, body)
+    (html! { <>{ t.volume }{ " " }{ volume.to_owned() }</> }, body)
 }
 
 /// What a file holds, as far as the trace tells: bytes written and read, laid over each other up
@@ -286,8 +286,8 @@ fn contents(s: &Session, state: &State, pod: &Pod, owner: &str, volume: &str, pa
 }
 
 fn container_view(t: &'static Texts, state: &State, id: PlaceId, touch: &Callback<Touch>) -> (Html, Html) {
-    let name = text::place(state, id);
-    let Some(place) = state.places.get(&id) else { return (html! { { name } }, Html::default()) };
+    let called = name(state, id);
+    let Some(place) = state.places.get(&id) else { return (html! { { called } }, Html::default()) };
     let pod = pod_of(state, &format!("{}/{}", place.namespace, place.pod));
     let spec = pod.containers.iter().find(|c| c.name == place.container);
     let life = life(t, state, Some(place), spec);
@@ -297,12 +297,12 @@ fn container_view(t: &'static Texts, state: &State, id: PlaceId, touch: &Callbac
         touch.reform(move |_: MouseEvent| Touch::Fault(kind, target.clone()))
     };
     let logs = {
-        let name = name.clone();
+        let name = called.clone();
         touch.reform(move |_: MouseEvent| Touch::Logs(name.clone()))
     };
     let (hold, label) = if life.class == "held" { ("resume", t.resume) } else { ("pause", t.pause) };
     let body = html! { <>
-        <div class="actions" role="group" aria-label={fill(t.actions_for, &[&name])}>
+        <div class="actions" role="group" aria-label={fill(t.actions_for, &[&called])}>
             <button class="danger" data-testid="kill" onclick={fault("kill")}>{ t.kill }</button>
             <button data-testid="hold" onclick={fault(hold)}>{ label }</button>
             <button onclick={logs}>{ t.show_logs }</button>
@@ -320,5 +320,5 @@ fn container_view(t: &'static Texts, state: &State, id: PlaceId, touch: &Callbac
             if !place.node.is_empty() { { fact(t.node, html! { { place.node.clone() } }) } }
         </dl>
     </> };
-    (html! { <>{ t.container }{ " " }{ name }</> }, body)
+    (html! { <>{ t.container }{ " " }{ called }</> }, body)
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use podlab_trace::event::PlaceId;
 use podlab_trace::state::State;
-use podlab_trace::text;
 use yew::prelude::*;
 
 use crate::i18n::{Texts, fill};
@@ -12,6 +11,7 @@ use crate::model::flight::{SHAPES, Shape};
 use crate::model::layout::{PodBox, Rect};
 use crate::model::pod::{Container, Pod, Role};
 use crate::model::route::{End, route};
+use crate::model::rows::name;
 use crate::session::{Session, Shared};
 use crate::ui::use_ui;
 use crate::view::inspector::Selection;
@@ -235,7 +235,7 @@ fn container_view(
             }
             { for ports.iter().enumerate().map(|(i, port)| {
                 let x = rail_x + 12.0 + i as f64 * 44.0;
-                html! { <g class="port"><rect x={n(x - 3.0)} y={n(pod.rail - 8.0)} width={n(14.0 + 6.2 * port.to_string().len() as f64)} height="16" rx="4" />
+                html! { <g class="port"><rect x={n(x - 3.0)} y={n(pod.rail - 8.0)} width={n(15.0 + 6.6 * port.to_string().len() as f64)} height="16" rx="4" />
                     <text x={n(x + 4.0)} y={n(pod.rail + 4.0)}>{ format!(":{port}") }</text></g> }
             }) }
         </g>
@@ -344,7 +344,7 @@ fn edges(session: &Session) -> BTreeMap<(End, End, String), usize> {
 /// The name of an end of a line.
 pub fn end_name(state: &State, end: &End) -> String {
     match end {
-        End::Place(id) => text::place(state, *id),
+        End::Place(id) => name(state, *id),
         End::Volume(_, name) => name.clone(),
     }
 }

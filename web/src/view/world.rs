@@ -389,8 +389,7 @@ impl Component for World {
                             <canvas ref={self.canvas.clone()} aria-hidden="true" />
                         </div>
                     </div>
-                    <div class="zoom" role="group">{ zoom(1.25, t.zoom_in, "+") }{ zoom(0.8, t.zoom_out, "−") }{ zoom(0.0, t.zoom_fit, "⤢") }</div>
-                    <div class="foot"><Strip session={session.clone()} {tick} selected={chosen} select={select.clone()} /><Legend /></div>
+                    <div class="foot"><Strip session={session.clone()} {tick} selected={chosen} select={select.clone()} /><div class="base"><Legend /><div class="zoom" role="group">{ zoom(1.25, t.zoom_in, "+") }{ zoom(0.8, t.zoom_out, "−") }{ zoom(0.0, t.zoom_fit, "⤢") }</div></div></div>
                     <Inspector session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} touch={ctx.link().callback(Msg::Touch)} />
                 </section>
                 <aside class="side" aria-label={t.panels}>
