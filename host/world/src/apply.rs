@@ -85,20 +85,14 @@ pub fn documents(manifest: &str) -> Result<Vec<Value>, String> {
 }
 
 fn request(method: &str, path: &str, content_type: &str, body: Vec<u8>) -> Request {
-    Request {
-        method: method.into(),
-        path: path.into(),
-        content_type: content_type.into(),
-        body: body.into(),
-        ..Request::get(path)
-    }
+    Request::new(method, path).with_body(content_type, body)
 }
 
 fn message(response: &Response) -> String {
-    let body = response.text();
-    let parsed: Option<Value> = serde_json::from_str(&body).ok();
+    let podlab_kube::api::Body::Full(body) = &response.body else { return "no answer".into() };
+    let parsed: Option<Value> = serde_json::from_slice(body).ok();
     parsed
         .as_ref()
         .and_then(|v| v["message"].as_str())
-        .map_or_else(|| format!("status {}: {body}", response.status), str::to_owned)
+        .map_or_else(|| format!("status {}: {}", response.status, String::from_utf8_lossy(body)), str::to_owned)
 }

@@ -78,7 +78,6 @@ impl Input {
 }
 
 /// What came of an input at once.
-#[derive(Debug)]
 pub enum Outcome {
     /// The answer of the API server.
     Api(Response),
@@ -86,4 +85,14 @@ pub enum Outcome {
     Done,
     /// It could not be, and why. It still is part of the recording.
     Refused(String),
+}
+
+impl std::fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Outcome::Api(response) => write!(f, "Api({})", response.status),
+            Outcome::Done => f.write_str("Done"),
+            Outcome::Refused(why) => write!(f, "Refused({why})"),
+        }
+    }
 }

@@ -305,6 +305,11 @@ impl World {
         outcome
     }
 
+    /// The objects of the control plane, to be read.
+    pub fn store(&self) -> &podlab_kube::store::Store {
+        self.cluster.store()
+    }
+
     /// What tasks of this world use to reach its executor.
     pub fn sim(&self) -> &Handle {
         &self.handle

@@ -1,0 +1,229 @@
+//! What a world is made of: network, control plane, runtime and gateway; and how faults reach
+//! them.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use podlab_fs::VolumeFault;
+use podlab_kube::api::Api;
+use podlab_kube::control_plane::{self, ControlPlane, Delays, NodeSpec};
+use podlab_kube::runtime::Output;
+use podlab_kube::store::Store;
+use podlab_net::{DnsFault, LinkEnd, LinkEnds, LinkProps, NamespaceSpec, Net, NetOptions};
+use podlab_sim::Handle;
+use podlab_trace::{Stream, Trace};
+use podlab_wasm::Engine;
+
+use crate::fault::Fault;
+use crate::gateway::{Gateway, Outside};
+use crate::images::Images;
+use crate::options::WorldOptions;
+use crate::runtime::WasmRuntime;
+
+/// The address of clients outside the cluster (RFC 5737, TEST-NET-2).
+const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+
+/// The parts of a world.
+pub struct Cluster {
+    sim: Handle,
+    net: Net,
+    store: Store,
+    api: Api,
+    control: ControlPlane,
+    runtime: Arc<WasmRuntime>,
+    gateway: Gateway,
+}
+
+impl Cluster {
+    /// Puts the parts together and starts the control plane.
+    pub fn start(sim: &Handle, trace: &Trace, _: &Engine, images: &Images, options: &WorldOptions) -> Cluster {
+        let net = Net::new(sim, trace, NetOptions::default());
+        let store = Store::new(sim, trace);
+        let runtime = Arc::new(WasmRuntime::new(sim, trace, images, options));
+        let control = ControlPlane::start(control_plane::Cluster {
+            sim: sim.clone(),
+            trace: trace.clone(),
+            net: net.clone(),
+            store: store.clone(),
+            runtime: runtime.clone(),
+            nodes: options
+                .nodes
+                .iter()
+                .map(|n| NodeSpec {
+                    name: n.name.clone(),
+                    cores: n.cores,
+                    memory: n.memory,
+                    pods: n.pods,
+                })
+                .collect(),
+            delays: Delays::default(),
+        });
+        let place = trace.place(sim.now().as_nanos(), "", "", "", "outside");
+        let outside = net.namespace(NamespaceSpec {
+            name: "outside".into(),
+            node: String::new(),
+            place,
+            ipv4: OUTSIDE,
+            ipv6: None,
+            hostname: "outside".into(),
+            search: Vec::new(),
+            external: true,
+        });
+        let gateway = Gateway::new(sim, outside.stack(place));
+        let api = Api::new(&store).with_logs(Arc::new(control.clone()));
+        Cluster { sim: sim.clone(), net, store, api, control, runtime, gateway }
+    }
+
+    /// The API server.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The objects.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The gateway to the outside.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The network.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// What acts on the objects.
+    pub fn control(&self) -> &ControlPlane {
+        &self.control
+    }
+
+    /// The digests of the images that have been run.
+    pub fn images_used(&self) -> Vec<String> {
+        self.runtime.used()
+    }
+
+    /// Replaces the images that can be run from now on.
+    pub fn set_images(&self, images: &Images) {
+        self.runtime.set_images(images);
+    }
+
+    /// Breaks something, or mends it.
+    ///
+    /// # Errors
+    /// If there is no such target.
+    pub fn fault(&self, fault: &Fault) -> Result<(), String> {
+        match fault {
+            Fault::Kill { target } => {
+                let [ns, pod, container] = parts(target, "namespace/pod/container")?;
+                self.control.kill(ns, pod, container)
+            }
+            Fault::Pause { target } | Fault::Resume { target } => {
+                let [ns, pod, container] = parts(target, "namespace/pod/container")?;
+                self.control.set_frozen(ns, pod, container, fault.begins())
+            }
+            Fault::Partition { a, b, one_way } => {
+                let props = LinkProps { partitioned: true, ..LinkProps::default() };
+                let there = self.ends(a, b)?;
+                if !one_way {
+                    self.net.set_link(there.reversed(), props);
+                }
+                self.net.set_link(there, props);
+                Ok(())
+            }
+            Fault::Link { a, b, latency_ms, jitter_ms, loss, duplicate, bandwidth } => {
+                if !(0.0..=1.0).contains(loss) || !(0.0..=1.0).contains(duplicate) {
+                    return Err("loss and duplicate are probabilities: from 0 to 1".into());
+                }
+                let props = LinkProps {
+                    latency: (*latency_ms > 0.0).then(|| millis(*latency_ms)).transpose()?,
+                    jitter: (*jitter_ms > 0.0).then(|| millis(*jitter_ms)).transpose()?,
+                    bandwidth: (*bandwidth > 0).then_some(*bandwidth),
+                    loss: (*loss > 0.0).then_some(*loss),
+                    duplicate: (*duplicate > 0.0).then_some(*duplicate),
+                    partitioned: false,
+                };
+                let there = self.ends(a, b)?;
+                self.net.set_link(there.reversed(), props);
+                self.net.set_link(there, props);
+                Ok(())
+            }
+            Fault::Heal { a, b } => {
+                let there = self.ends(a, b)?;
+                self.net.clear_link(&there.reversed());
+                self.net.clear_link(&there);
+                Ok(())
+            }
+            Fault::NodeDown { target } => self.control.node_down(target),
+            Fault::NodeUp { target } => self.control.node_up(target),
+            Fault::DnsDown { target } | Fault::DnsUp { target } => {
+                let whose = (target != "*").then_some(target.as_str());
+                let fault = fault.begins().then_some(DnsFault::ServerFailure);
+                self.net.set_dns_fault(whose, fault);
+                Ok(())
+            }
+            Fault::VolumeFull { target } | Fault::VolumeFreed { target } => {
+                let [ns, pod, volume] = parts(target, "namespace/pod/volume")?;
+                let found = self
+                    .control
+                    .volume(ns, pod, volume)
+                    .ok_or_else(|| format!("pod {ns}/{pod} has no volume {volume:?}"))?;
+                found.set_fault(VolumeFault { full: fault.begins(), ..VolumeFault::default() });
+                Ok(())
+            }
+        }
+    }
+
+    /// Starts a program inside a container; what it writes goes to the gateway's outbox.
+    ///
+    /// # Errors
+    /// If the container does not run.
+    pub fn exec(&self, id: u64, namespace: &str, pod: &str, container: &str, command: Vec<String>) -> Result<(), String> {
+        let outbox = self.gateway.outbox().clone();
+        let sink = outbox.clone();
+        let output: Output = Arc::new(Mutex::new(move |_: Stream, bytes: &[u8]| {
+            sink.put(id, Outside::Data(Bytes::copy_from_slice(bytes)));
+        }));
+        let running = self.control.exec(namespace, pod, container, command, output)?;
+        self.sim.spawn(async move {
+            let exit = running.wait().await;
+            outbox.put(id, Outside::Exited(exit.code));
+        });
+        Ok(())
+    }
+
+    fn ends(&self, a: &str, b: &str) -> Result<LinkEnds, String> {
+        Ok(LinkEnds { from: self.end(a)?, to: self.end(b)? })
+    }
+
+    fn end(&self, name: &str) -> Result<LinkEnd, String> {
+        if name == "*" {
+            return Ok(LinkEnd::Any);
+        }
+        if name == "outside" {
+            return Ok(LinkEnd::Outside);
+        }
+        if self.net.node(name).is_some() {
+            return Ok(LinkEnd::Node(name.into()));
+        }
+        match name.split('/').collect::<Vec<_>>()[..] {
+            [ns, pod] if !ns.is_empty() && !pod.is_empty() => Ok(LinkEnd::Namespace(name.into())),
+            _ => Err(format!("{name:?} is no end of a link: write namespace/pod, a node, `outside` or `*`")),
+        }
+    }
+}
+
+fn millis(ms: f64) -> Result<Duration, String> {
+    Duration::try_from_secs_f64(ms / 1e3).map_err(|_| format!("{ms} ms is not a span of time"))
+}
+
+fn parts<'a, const N: usize>(target: &'a str, form: &str) -> Result<[&'a str; N], String> {
+    let parts: Vec<&str> = target.split('/').collect();
+    <[&str; N]>::try_from(parts)
+        .ok()
+        .filter(|p| p.iter().all(|s| !s.is_empty()))
+        .ok_or_else(|| format!("{target:?} is no target: write {form}"))
+}
