@@ -1,0 +1,8 @@
+//! The server as its clients see it: in the process, and over real sockets.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)]
+
+mod client;
+mod front;
+mod streams;
+mod time;
+mod worlds;
