@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use podlab_sim::{Stop, Time};
 use podlab_trace::Kind;
 use podlab_wasm::Engine;
+use podlab_world::options::NodeOptions;
 use podlab_world::{Fault, Images, Input, Recording, World, WorldOptions};
 
 use crate::check::Monitor;
@@ -79,8 +80,18 @@ impl Runner {
 
     /// Runs `scenario` of `pattern` under `seed`, to its end or until a check fails.
     pub fn run(&self, pattern: &Pattern, name: &str, scenario: &Scenario, seed: u64) -> Finished {
-        let options =
-            WorldOptions { seed, pattern: pattern.file.name.clone(), ..WorldOptions::default() };
+        let nodes = (1..=scenario.world.nodes)
+            .map(|n| NodeOptions {
+                cores: scenario.world.cores,
+                ..NodeOptions::named(&format!("node-{n}"))
+            })
+            .collect();
+        let options = WorldOptions {
+            seed,
+            pattern: pattern.file.name.clone(),
+            nodes,
+            ..WorldOptions::default()
+        };
         let world = World::new(&self.engine, &self.images, options);
         let mut run = Run {
             pattern,

@@ -31,6 +31,9 @@ pub struct Scenario {
     /// The claim that it proves.
     #[serde(default)]
     pub claim: Text,
+    /// The cluster, where it is not the usual one.
+    #[serde(default)]
+    pub world: ClusterSpec,
     /// Manifests of the pattern that are applied at the beginning, in this order.
     #[serde(default)]
     pub apply: Vec<String>,
@@ -44,6 +47,22 @@ pub struct Scenario {
     /// The file it was read from, for messages.
     #[serde(skip)]
     pub file: String,
+}
+
+/// The cluster of a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ClusterSpec {
+    /// How many nodes (1 to 50).
+    pub nodes: u32,
+    /// How many cores each has (1 to 64).
+    pub cores: u32,
+}
+
+impl Default for ClusterSpec {
+    fn default() -> ClusterSpec {
+        ClusterSpec { nodes: 3, cores: 4 }
+    }
 }
 
 fn ten_minutes() -> Span {
@@ -325,6 +344,9 @@ impl Scenario {
                 |s| if let Step::Load(l) = s { Some(l.request.name.as_str()) } else { None },
             )
             .collect();
+        if !(1..=50).contains(&self.world.nodes) || !(1..=64).contains(&self.world.cores) {
+            return Err(("world".into(), "world: a cluster has 1 to 50 nodes of 1 to 64 cores".into()));
+        }
         for step in &self.steps {
             match step {
                 Step::Load(l) if !(l.rate > 0.0 && l.rate <= 100_000.0) => {
