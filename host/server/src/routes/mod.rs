@@ -48,6 +48,12 @@ impl Routes {
         self.paths.push((path, methods));
         self
     }
+
+    /// The same handler under a path that only ends in a slash more.
+    fn also(mut self, path: &str, handler: MethodRouter<Arc<App>>) -> Routes {
+        self.router = self.router.route(path, handler);
+        self
+    }
 }
 
 fn routes(limits: &Limits) -> Routes {
@@ -71,8 +77,10 @@ fn routes(limits: &Limits) -> Routes {
         .add("/api/worlds/{id}/recording", &["get"], get(trace::recording))
         .add("/api/worlds/{id}/stream", &["get"], get(stream::open))
         .add("/api/worlds/{id}/kube", kube_methods, any(kube::root))
+        .also("/api/worlds/{id}/kube/", any(kube::root))
         .add("/api/worlds/{id}/kube/{*path}", kube_methods, any(kube::handle))
         .add("/api/worlds/{id}/proxy/{target}", every, any(proxy::root).layer(proxied))
+        .also("/api/worlds/{id}/proxy/{target}/", any(proxy::root).layer(proxied))
         .add("/api/worlds/{id}/proxy/{target}/{*path}", every, any(proxy::handle).layer(proxied))
 }
 
