@@ -13,7 +13,7 @@ if (!base) {
   process.exit(2);
 }
 const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const patience = 20_000;
+const patience = Number(process.env.PATIENCE ?? 20_000);
 let failures = 0;
 
 async function check(name, test) {

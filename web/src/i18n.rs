@@ -130,7 +130,7 @@ texts! {
     world_frozen: "World frozen", "世界は停止中";
     freeze: "Freeze the world", "世界を止める";
     run: "Run the world", "世界を動かす";
-    step: "Step to the next event", "次のイベントまで進める";
+    step: "Step to the next event", "一歩進める(次のイベントまで)";
     step_short: "Step", "一歩";
     step_back: "Look at the event before", "前のイベントを見る";
     speed: "Speed", "速さ";

@@ -203,17 +203,6 @@ impl Session {
         self.laid_out = 0;
     }
 
-    /// Counts what was before the window, as the server says.
-    pub fn seed_density(&mut self, counts: &[u32]) {
-        let from = (self.timeline.since() / BUCKET) as usize;
-        for (i, n) in counts.iter().enumerate().take(from) {
-            if i >= self.density.len() {
-                self.density.resize(i + 1, 0);
-            }
-            self.density[i] = *n;
-        }
-    }
-
     /// Stands everything in so many columns.
     pub fn columns(&mut self, columns: usize) {
         if columns != self.layout.columns() {

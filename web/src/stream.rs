@@ -26,6 +26,8 @@ pub struct Stream(Rc<RefCell<Inner>>);
 
 struct Inner {
     world: String,
+    /// Where to begin as long as nothing has come: 1, or 0 for the present.
+    opening: Seq,
     session: Shared,
     heard: Callback<()>,
     socket: Option<WebSocket>,
@@ -37,9 +39,11 @@ struct Inner {
 
 impl Stream {
     /// Opens the stream of a world; `heard` is told when something came.
-    pub fn open(world: &str, session: Shared, heard: Callback<()>) -> Stream {
+    /// It begins with event `opening`, or with the present if that is 0.
+    pub fn open(world: &str, opening: Seq, session: Shared, heard: Callback<()>) -> Stream {
         let inner = Rc::new(RefCell::new(Inner {
             world: world.to_owned(),
+            opening,
             session,
             heard,
             socket: None,
@@ -86,7 +90,9 @@ fn connect(inner: &Rc<RefCell<Inner>>) {
             return;
         }
         inner.listeners.clear();
-        let from = inner.session.0.borrow().timeline.next();
+        let session = inner.session.0.borrow();
+        let from = if session.timeline.is_empty() { inner.opening } else { session.timeline.next() };
+        drop(session);
         (inner.world.clone(), from)
     };
     let Ok(socket) = WebSocket::new(&url(&world, from)) else { return lost(inner) };
@@ -150,10 +156,11 @@ fn lost(inner: &Rc<RefCell<Inner>>) {
     });
 }
 
-/// Fetches events `from` on, at most about `most`, with what was true before them, and closes
-/// again: a look at what the page has given up.
-pub fn fetch(world: &str, from: Seq, most: usize, done: Callback<Timeline>) {
-    let Ok(socket) = WebSocket::new(&url(world, from)) else { return };
+/// Fetches the events up to instant `until` (ns), and closes again: a look at what the page has
+/// given up. The server sends a keyframe only with the oldest it keeps, so all events from there
+/// are read; the timeline keeps the newest of them.
+pub fn fetch(world: &str, until: u64, done: Callback<Timeline>) {
+    let Ok(socket) = WebSocket::new(&url(world, 1)) else { return };
     socket.set_binary_type(BinaryType::Arraybuffer);
     let timeline: Rc<RefCell<Option<Timeline>>> = Rc::default();
     let keep: Rc<RefCell<Option<EventListener>>> = Rc::default();
@@ -174,7 +181,7 @@ pub fn fetch(world: &str, from: Seq, most: usize, done: Callback<Timeline>) {
                         held.push(event);
                     }
                 }
-                held.as_ref().is_some_and(|t| t.len() >= most)
+                held.as_ref().is_some_and(|t| t.until() > until)
             }
             // The clock comes when all events are there.
             Ok(Frame::Clock { last, .. }) => held.as_ref().is_some_and(|t| t.next() > last),

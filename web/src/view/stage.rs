@@ -166,7 +166,7 @@ fn pod_view(
         let fit = ((rect.w - 34.0) / 6.4) as usize;
         let mut shown: Vec<_> = files.iter().collect();
         shown.sort_by_key(|(_, at)| std::cmp::Reverse(**at));
-        html! { <g class={classes!("volume", is(&choice))} role="button" tabindex="0" aria-label={label} data-testid={format!("volume-{name}")} {onclick} {onkeydown}>
+        html! { <g class={classes!("volume", is(&choice))}>
             { self::rect(rect, 8.0, "vframe") }
             <path class="handle" d={format!("M{} {}h24", rect.cx() - 12.0, rect.y + 5.0)} />
             <text x={n(rect.x + 10.0)} y={n(rect.y + 21.0)} class="vname">{ clip(name, fit) }</text>
@@ -179,6 +179,8 @@ fn pod_view(
                 html! { <g class="sheet"><path d={format!("M{} {}h6l3 3v8h-9z", rect.x + 11.0, y)} />
                     <text x={n(rect.x + 25.0)} y={n(y + 9.5)}>{ clip(path, fit) }</text></g> }
             }) }
+            <rect class="hit" x={n(rect.x)} y={n(rect.y)} width={n(rect.w)} height={n(rect.h)} role="button" tabindex="0" aria-label={label}
+                data-testid={format!("volume-{name}")} {onclick} {onkeydown} />
         </g> }
     });
     html! {
@@ -221,8 +223,7 @@ fn container_view(
     let label = format!("{} {name}, {}{restarts}", t.container, life.text);
     let rail_x = r.cx() + r.w * 0.12;
     html! {
-        <g class={classes!("container", life.class, is(&choice))} role="button" tabindex="0" aria-label={label}
-            data-testid={format!("container-{name}")} data-state={life.class} data-runs={runs.to_string()} {onclick} {onkeydown}>
+        <g class={classes!("container", life.class, is(&choice))}>
             <path class="drop" d={format!("M{rail_x:.1} {:.1}V{:.1}", r.bottom(), pod.rail)} />
             { rect(&r, 9.0, "cframe") }
             { glyph(role, r) }
@@ -238,6 +239,8 @@ fn container_view(
                 html! { <g class="port"><rect x={n(x - 3.0)} y={n(pod.rail - 8.0)} width={n(15.0 + 6.6 * port.to_string().len() as f64)} height="16" rx="4" />
                     <text x={n(x + 4.0)} y={n(pod.rail + 4.0)}>{ format!(":{port}") }</text></g> }
             }) }
+            <rect class="hit" x={n(r.x)} y={n(r.y)} width={n(r.w)} height={n(r.h)} role="button" tabindex="0" aria-label={label}
+                data-testid={format!("container-{name}")} data-state={life.class} data-runs={runs.to_string()} {onclick} {onkeydown} />
         </g>
     }
 }

@@ -18,7 +18,7 @@ use crate::i18n::{Texts, fill};
 use crate::model::rows::{List, rows};
 use crate::model::show;
 use crate::model::timeline::Timeline;
-use crate::session::{BUCKET, Link, MAX, Session, Shared, View};
+use crate::session::{Link, MAX, Session, Shared, View};
 use crate::stream::{self, Stream};
 use crate::ui::{Ui, clock, window};
 use crate::view::canvas::{self, Palette, Routes};
@@ -30,8 +30,8 @@ use crate::view::transport::{Action, Transport};
 
 /// The page is built anew at most this often, in ms; marks fly between.
 const PACE: f64 = 110.0;
-/// When the page opens, it asks for at most about so many events.
-const OPENING: u64 = 20_000;
+/// When the page opens, it asks for everything up to so many events, and for the present beyond.
+const OPENING: u64 = 50_000;
 
 /// Which world.
 #[derive(Properties, PartialEq)]
@@ -117,9 +117,8 @@ impl Component for World {
             // Where to begin is a matter of comfort: without an answer the stream begins at 1.
             let density = api::call("GET", &format!("/api/worlds/{world}/density"), None).await.unwrap_or_default();
             let counts: Vec<u32> = density["counts"].as_array().map(Vec::as_slice).unwrap_or_default().iter().map(|n| n.as_u64().unwrap_or(0) as u32).collect();
-            let mut skipped: u64 = counts.iter().map(|n| u64::from(*n)).sum();
-            skipped = skipped.saturating_sub(OPENING);
-            Msg::Open(skipped + 1, counts)
+            let whole: u64 = counts.iter().map(|n| u64::from(*n)).sum();
+            Msg::Open(if whole <= OPENING { 1 } else { 0 }, counts)
         });
         let link = ctx.link().clone();
         let keys = link.clone();
@@ -212,13 +211,12 @@ impl Component for World {
             Msg::Open(from, counts) => {
                 {
                     let mut s = self.session.0.borrow_mut();
-                    s.timeline = Timeline::new(from, podlab_trace::State::default());
-                    if from > 1 {
+                    if from == 0 {
                         s.density = counts;
                     }
                 }
                 let heard = ctx.link().callback(|()| Msg::Heard);
-                self.stream = Some(Stream::open(&self.address.world, self.session.clone(), heard));
+                self.stream = Some(Stream::open(&self.address.world, from, self.session.clone(), heard));
             }
             Msg::Select(selection) => {
                 let opened = self.selected == Selection::None && selection != Selection::None;
@@ -454,13 +452,10 @@ impl World {
 
     fn fetch_older(&mut self, ctx: &Context<World>) {
         self.fetching = true;
-        let s = self.session.0.borrow();
-        // Events are numbered without gaps, so the density curve tells where an instant begins.
-        let bucket = (s.shown().saturating_sub(20_000_000_000) / BUCKET) as usize;
-        let from = 1 + s.density.iter().take(bucket).map(|n| u64::from(*n)).sum::<u64>();
-        drop(s);
+        // A little more than is shown, so that playing on from there finds something.
+        let until = self.session.0.borrow().shown().saturating_add(20_000_000_000);
         let done = ctx.link().callback(Msg::Older);
-        stream::fetch(&self.address.world, from, OPENING as usize, done);
+        stream::fetch(&self.address.world, until, done);
     }
 
     fn keep(&self, ctx: &Context<World>) {
