@@ -1,7 +1,11 @@
 //! Figures of the engine: round trips, bulk and metering, as JSON lines.
 //!
 //! `cargo run -p podlab-wasm --example figures -- PINGPONG.wasm [TRIPS]`
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "figures live on real time")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "figures live on real time"
+)]
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -81,9 +85,10 @@ fn main() {
     let trips = args.get(2).map_or("100000", String::as_str);
     let engine = Engine::new(EngineOptions::default()).unwrap();
     let program = engine.load(&wasm).unwrap();
-    for (what, client) in
-        [("round trips", vec!["pingpong", "client", trips, "64"]), ("bulk", vec!["pingpong", "bulk", "1073741824"])]
-    {
+    for (what, client) in [
+        ("round trips", vec!["pingpong", "client", trips, "64"]),
+        ("bulk", vec!["pingpong", "bulk", "1073741824"]),
+    ] {
         let mut world = World::new();
         world.start(&program, "server", &["pingpong", "server"]);
         let client = world.start(&program, "client", &client);

@@ -140,7 +140,11 @@ impl Container {
         if handled {
             s.signals.push(number);
         } else if ENDS.contains(&number) {
-            self.end(Exit { code: 128 + i32::from(number), reason: "Error".into(), message: String::new() });
+            self.end(Exit {
+                code: 128 + i32::from(number),
+                reason: "Error".into(),
+                message: String::new(),
+            });
         }
     }
 
@@ -202,7 +206,12 @@ impl Container {
 /// ALRM, TERM (signal(7)).
 const ENDS: &[u8] = &[1, 2, 3, 6, 9, 10, 12, 13, 14, 15];
 
-async fn execute(sim: &Handle, spec: ContainerSpec, outputs: &[Output; 2], memory: Arc<AtomicU64>) -> Exit {
+async fn execute(
+    sim: &Handle,
+    spec: ContainerSpec,
+    outputs: &[Output; 2],
+    memory: Arc<AtomicU64>,
+) -> Exit {
     let cannot = |e: wasmtime::Error| Exit {
         code: 128,
         reason: "ContainerCannotRun".into(),
@@ -285,7 +294,9 @@ fn failed(error: &wasmtime::Error) -> Exit {
     let code = match error.downcast_ref::<Trap>() {
         // As Linux' signals: SIGABRT, SIGSEGV, SIGFPE.
         Some(Trap::UnreachableCodeReached) => 134,
-        Some(Trap::IntegerDivisionByZero | Trap::IntegerOverflow | Trap::BadConversionToInteger) => 136,
+        Some(
+            Trap::IntegerDivisionByZero | Trap::IntegerOverflow | Trap::BadConversionToInteger,
+        ) => 136,
         Some(_) => 139,
         None => 134,
     };

@@ -56,7 +56,9 @@ pub enum LoadError {
     #[error("the program imports what a world does not offer: {}", .0.join(", "))]
     Imports(Vec<String>),
     /// It has nothing to run.
-    #[error("the program has no `wasi:cli/run`: build it as a command (a `main`), not as a library")]
+    #[error(
+        "the program has no `wasi:cli/run`: build it as a command (a `main`), not as a library"
+    )]
     NotACommand,
     /// The engine cannot be made.
     #[error("the engine cannot be set up: {0}")]

@@ -31,21 +31,31 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(limit: Option<u64>, shared: std::sync::Arc<std::sync::atomic::AtomicU64>) -> Limits {
+    pub(crate) fn new(
+        limit: Option<u64>,
+        shared: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    ) -> Limits {
         let limit = limit.map(|l| usize::try_from(l).unwrap_or(usize::MAX));
         Limits { limit, used: 0, shared }
     }
 }
 
 impl ResourceLimiter for Limits {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool> {
         let wanted = self.used - current.min(self.used) + desired;
         if let Some(limit) = self.limit
             && wanted > limit
         {
             return Err(wasmtime::Error::new(OutOfMemory { wanted, limit }));
         }
-        if wanted > DEFAULT_MEMORY.max(self.limit.unwrap_or(0)) || maximum.is_some_and(|m| desired > m) {
+        if wanted > DEFAULT_MEMORY.max(self.limit.unwrap_or(0))
+            || maximum.is_some_and(|m| desired > m)
+        {
             return Ok(false);
         }
         self.used = wanted;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context as TaskContext, Poll};
 
 use podlab_sim::cpu::{Account, Pay};
-use wasmtime::{AsContextMut, CallHook, CallHookHandler, Store, StoreContextMut};
+use wasmtime::{CallHook, CallHookHandler, Store, StoreContextMut};
 
 use crate::host::Context;
 
@@ -56,12 +56,15 @@ impl Meter {
     }
 
     /// The fuel used since it was asked last and not paid yet.
-    fn due(&self, store: &mut StoreContextMut<'_, Context>) -> wasmtime::Result<u64> {
+    fn due(&self, store: &StoreContextMut<'_, Context>) -> wasmtime::Result<u64> {
         let now = store.get_fuel()?;
-        let used = self.shared.last.swap(now, Relaxed).saturating_sub(now);
+        let used = self.shared.last.load(Relaxed).saturating_sub(now);
+        self.shared.last.store(now, Relaxed);
         let advance = self.shared.advance.load(Relaxed);
         let covered = advance.min(used);
-        self.shared.advance.store(advance - covered, Relaxed);
+        if covered > 0 {
+            self.shared.advance.store(advance - covered, Relaxed);
+        }
         Ok(used - covered)
     }
 
@@ -73,24 +76,51 @@ impl Meter {
 
 struct Hook;
 
-#[async_trait::async_trait]
+/// A future that is over, of no size, so that boxing it allocates nothing: almost every call is
+/// paid at once.
+struct Paid;
+
+impl Future for Paid {
+    type Output = wasmtime::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Written out instead of with `async_trait`, which would allocate twice for each call to the
+/// host: these run some millions of times a second.
 impl CallHookHandler<Context> for Hook {
-    async fn handle_call_event(&self, mut store: StoreContextMut<'_, Context>, event: CallHook) -> wasmtime::Result<()> {
+    fn handle_call_event<'this, 'store, 'out>(
+        &'this self,
+        store: StoreContextMut<'store, Context>,
+        event: CallHook,
+    ) -> Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send + 'out>>
+    where
+        'this: 'out,
+        'store: 'out,
+    {
         let meter = &store.data().meter;
         match event {
             CallHook::CallingHost | CallHook::ReturningFromWasm => {
                 meter.shared.in_host.store(true, Relaxed);
-                let meter = meter.clone();
-                let fuel = meter.due(&mut store.as_context_mut())? + HOST_CALL;
+                let fuel = match meter.due(&store) {
+                    Ok(due) => due + HOST_CALL,
+                    Err(error) => return Box::pin(std::future::ready(Err(error))),
+                };
                 if let Err(ns) = meter.account.try_charge(fuel) {
-                    meter.account.pay(ns).await;
+                    let pay = meter.account.pay(ns);
+                    return Box::pin(async {
+                        pay.await;
+                        Ok(())
+                    });
                 }
             }
             CallHook::ReturningFromHost | CallHook::CallingWasm => {
                 meter.shared.in_host.store(false, Relaxed);
             }
         }
-        Ok(())
+        Box::pin(Paid)
     }
 }
 

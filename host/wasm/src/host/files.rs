@@ -6,14 +6,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use podlab_fs::{Errno, FileType, Handle, OpenOptions, SignalQueue, Stat};
 use wasmtime::component::Resource;
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, InputStream, IoError, OutputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, InputStream, IoError, OutputStream, Pollable, StreamError,
+    StreamResult,
+};
 
 use super::{Fail, View};
 use crate::bindings::wasi::clocks::wall_clock::Datetime;
 use crate::bindings::wasi::filesystem::preopens;
 use crate::bindings::wasi::filesystem::types::{
-    self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, MetadataHashValue,
-    NewTimestamp, OpenFlags, PathFlags,
+    self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
+    MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
 };
 
 /// The most one read or write moves, in bytes.
@@ -190,7 +193,8 @@ impl OutputStream for FileWriter {
 
 impl preopens::Host for View<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        let flags = DescriptorFlags::READ | DescriptorFlags::WRITE | DescriptorFlags::MUTATE_DIRECTORY;
+        let flags =
+            DescriptorFlags::READ | DescriptorFlags::WRITE | DescriptorFlags::MUTATE_DIRECTORY;
         let root = Descriptor { handle: Arc::new(self.mounts.root()), flags };
         Ok(vec![(self.table.push(root).map_err(super::handles)?, "/".into())])
     }
@@ -220,13 +224,20 @@ impl types::Host for View<'_> {
         fail.code()
     }
 
-    fn filesystem_error_code(&mut self, error: Resource<IoError>) -> wasmtime::Result<Option<ErrorCode>> {
+    fn filesystem_error_code(
+        &mut self,
+        error: Resource<IoError>,
+    ) -> wasmtime::Result<Option<ErrorCode>> {
         Ok(self.table.get(&error)?.downcast_ref::<StreamErrno>().map(|e| code(e.0)))
     }
 }
 
 impl types::HostDescriptor for View<'_> {
-    fn read_via_stream(&mut self, d: Resource<Descriptor>, offset: u64) -> FileResult<Resource<DynInputStream>> {
+    fn read_via_stream(
+        &mut self,
+        d: Resource<Descriptor>,
+        offset: u64,
+    ) -> FileResult<Resource<DynInputStream>> {
         let handle = self.handle(&d)?;
         if handle.kind() == FileType::Dir {
             return Err(ErrorCode::IsDirectory.into());
@@ -238,11 +249,18 @@ impl types::HostDescriptor for View<'_> {
         Ok(self.table.push(stream)?)
     }
 
-    fn write_via_stream(&mut self, d: Resource<Descriptor>, offset: u64) -> FileResult<Resource<DynOutputStream>> {
+    fn write_via_stream(
+        &mut self,
+        d: Resource<Descriptor>,
+        offset: u64,
+    ) -> FileResult<Resource<DynOutputStream>> {
         self.writer(&d, Some(offset))
     }
 
-    fn append_via_stream(&mut self, d: Resource<Descriptor>) -> FileResult<Resource<DynOutputStream>> {
+    fn append_via_stream(
+        &mut self,
+        d: Resource<Descriptor>,
+    ) -> FileResult<Resource<DynOutputStream>> {
         self.writer(&d, None)
     }
 
@@ -266,12 +284,22 @@ impl types::HostDescriptor for View<'_> {
         Ok(self.handle(&d)?.set_size(size)?)
     }
 
-    fn set_times(&mut self, d: Resource<Descriptor>, atime: NewTimestamp, mtime: NewTimestamp) -> FileResult<()> {
+    fn set_times(
+        &mut self,
+        d: Resource<Descriptor>,
+        atime: NewTimestamp,
+        mtime: NewTimestamp,
+    ) -> FileResult<()> {
         let (atime, mtime) = (self.stamp(atime)?, self.stamp(mtime)?);
         Ok(self.handle(&d)?.set_times(atime, mtime)?)
     }
 
-    async fn read(&mut self, d: Resource<Descriptor>, len: u64, offset: u64) -> FileResult<(Vec<u8>, bool)> {
+    async fn read(
+        &mut self,
+        d: Resource<Descriptor>,
+        len: u64,
+        offset: u64,
+    ) -> FileResult<(Vec<u8>, bool)> {
         let handle = self.handle(&d)?;
         let len = usize::try_from(len).unwrap_or(usize::MAX).min(MAX_MOVE);
         if let Some(queue) = handle.signals() {
@@ -285,7 +313,12 @@ impl types::HostDescriptor for View<'_> {
         Ok((bytes.to_vec(), end))
     }
 
-    async fn write(&mut self, d: Resource<Descriptor>, bytes: Vec<u8>, offset: u64) -> FileResult<u64> {
+    async fn write(
+        &mut self,
+        d: Resource<Descriptor>,
+        bytes: Vec<u8>,
+        offset: u64,
+    ) -> FileResult<u64> {
         let handle = self.handle(&d)?;
         let delay = handle.write_delay();
         if delay > 0 {
@@ -316,7 +349,12 @@ impl types::HostDescriptor for View<'_> {
         Ok(stat(self.handle(&d)?.stat()))
     }
 
-    fn stat_at(&mut self, d: Resource<Descriptor>, flags: PathFlags, path: String) -> FileResult<DescriptorStat> {
+    fn stat_at(
+        &mut self,
+        d: Resource<Descriptor>,
+        flags: PathFlags,
+        path: String,
+    ) -> FileResult<DescriptorStat> {
         Ok(stat(self.handle(&d)?.stat_at(&path, follow(flags))?))
     }
 
@@ -374,7 +412,13 @@ impl types::HostDescriptor for View<'_> {
         Ok(self.handle(&d)?.remove_directory_at(&path)?)
     }
 
-    fn rename_at(&mut self, d: Resource<Descriptor>, old: String, to: Resource<Descriptor>, new: String) -> FileResult<()> {
+    fn rename_at(
+        &mut self,
+        d: Resource<Descriptor>,
+        old: String,
+        to: Resource<Descriptor>,
+        new: String,
+    ) -> FileResult<()> {
         let to = self.handle(&to)?;
         Ok(self.handle(&d)?.rename_at(&old, &to, &new)?)
     }
@@ -391,7 +435,11 @@ impl types::HostDescriptor for View<'_> {
         Ok(self.handle(&d)?.unlink_file_at(&path)?)
     }
 
-    fn is_same_object(&mut self, a: Resource<Descriptor>, b: Resource<Descriptor>) -> wasmtime::Result<bool> {
+    fn is_same_object(
+        &mut self,
+        a: Resource<Descriptor>,
+        b: Resource<Descriptor>,
+    ) -> wasmtime::Result<bool> {
         Ok(self.table.get(&a)?.handle.is_same(&self.table.get(&b)?.handle))
     }
 
@@ -399,7 +447,12 @@ impl types::HostDescriptor for View<'_> {
         Ok(hash(self.handle(&d)?.stat()))
     }
 
-    fn metadata_hash_at(&mut self, d: Resource<Descriptor>, flags: PathFlags, path: String) -> FileResult<MetadataHashValue> {
+    fn metadata_hash_at(
+        &mut self,
+        d: Resource<Descriptor>,
+        flags: PathFlags,
+        path: String,
+    ) -> FileResult<MetadataHashValue> {
         Ok(hash(self.handle(&d)?.stat_at(&path, follow(flags))?))
     }
 
@@ -410,18 +463,26 @@ impl types::HostDescriptor for View<'_> {
 }
 
 impl View<'_> {
-    fn writer(&mut self, d: &Resource<Descriptor>, offset: Option<u64>) -> FileResult<Resource<DynOutputStream>> {
+    fn writer(
+        &mut self,
+        d: &Resource<Descriptor>,
+        offset: Option<u64>,
+    ) -> FileResult<Resource<DynOutputStream>> {
         let handle = self.handle(d)?;
         if !handle.mode().1 {
             return Err(ErrorCode::BadDescriptor.into());
         }
-        let stream: DynOutputStream = Box::new(FileWriter { handle, offset, sim: self.sim.clone(), delay: 0 });
+        let stream: DynOutputStream =
+            Box::new(FileWriter { handle, offset, sim: self.sim.clone(), delay: 0 });
         Ok(self.table.push(stream)?)
     }
 }
 
 impl types::HostDirectoryEntryStream for View<'_> {
-    fn read_directory_entry(&mut self, entries: Resource<Entries>) -> FileResult<Option<DirectoryEntry>> {
+    fn read_directory_entry(
+        &mut self,
+        entries: Resource<Entries>,
+    ) -> FileResult<Option<DirectoryEntry>> {
         Ok(self.table.get_mut(&entries)?.0.next())
     }
 

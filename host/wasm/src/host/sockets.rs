@@ -101,7 +101,10 @@ impl network::Host for View<'_> {
         fail.code()
     }
 
-    fn network_error_code(&mut self, error: Resource<IoError>) -> wasmtime::Result<Option<ErrorCode>> {
+    fn network_error_code(
+        &mut self,
+        error: Resource<IoError>,
+    ) -> wasmtime::Result<Option<ErrorCode>> {
         Ok(self.table.get(&error)?.downcast_ref::<StreamErrno>().map(|e| code(e.0)))
     }
 }
@@ -150,7 +153,11 @@ impl Pollable for Lookup {
 }
 
 impl ip_name_lookup::Host for View<'_> {
-    fn resolve_addresses(&mut self, _: Resource<Network>, name: String) -> SocketResult<Resource<Lookup>> {
+    fn resolve_addresses(
+        &mut self,
+        _: Resource<Network>,
+        name: String,
+    ) -> SocketResult<Resource<Lookup>> {
         if name.is_empty() {
             return Err(ErrorCode::InvalidArgument.into());
         }
@@ -161,7 +168,10 @@ impl ip_name_lookup::Host for View<'_> {
 }
 
 impl ip_name_lookup::HostResolveAddressStream for View<'_> {
-    fn resolve_next_address(&mut self, lookup: Resource<Lookup>) -> SocketResult<Option<IpAddress>> {
+    fn resolve_next_address(
+        &mut self,
+        lookup: Resource<Lookup>,
+    ) -> SocketResult<Option<IpAddress>> {
         let lookup = self.table.get_mut(&lookup)?;
         if let Some(pending) = &mut lookup.pending {
             // Literal addresses and localhost are known at once.

@@ -111,7 +111,14 @@ pub struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(sim: &Handle, trace: &Trace, place: PlaceId, stream: Stream, sink: Sink, logged: bool) -> Output {
+    pub(crate) fn new(
+        sim: &Handle,
+        trace: &Trace,
+        place: PlaceId,
+        stream: Stream,
+        sink: Sink,
+        logged: bool,
+    ) -> Output {
         let (sim, trace) = (sim.clone(), trace.clone());
         Output { sim, trace, place, stream, line: Arc::default(), sink, logged }
     }

@@ -12,8 +12,8 @@ use wasmtime_wasi::p2::{
     StreamResult,
 };
 
-use super::sockets::{Network, SocketResult, StreamErrno, family, from_wit, to_wit};
 use super::View;
+use super::sockets::{Network, SocketResult, StreamErrno, family, from_wit, to_wit};
 use crate::bindings::wasi::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress};
 use crate::bindings::wasi::sockets::tcp::{self, ShutdownType};
 use crate::bindings::wasi::sockets::tcp_create_socket;
@@ -142,14 +142,21 @@ impl View<'_> {
         Ok(self.table.get_mut(socket)?)
     }
 
-    fn tcp_options(&mut self, socket: &Resource<Socket>, change: impl FnOnce(&mut TcpOptions)) -> SocketResult<()> {
+    fn tcp_options(
+        &mut self,
+        socket: &Resource<Socket>,
+        change: impl FnOnce(&mut TcpOptions),
+    ) -> SocketResult<()> {
         let socket = self.tcp(socket)?;
         let mut options = socket.inner.options();
         change(&mut options);
         Ok(socket.inner.set_options(options)?)
     }
 
-    fn tcp_streams(&mut self, socket: &Resource<Socket>) -> SocketResult<(Resource<DynInputStream>, Resource<DynOutputStream>)> {
+    fn tcp_streams(
+        &mut self,
+        socket: &Resource<Socket>,
+    ) -> SocketResult<(Resource<DynInputStream>, Resource<DynOutputStream>)> {
         let inner = self.tcp(socket)?.inner.clone();
         let input: DynInputStream = Box::new(Reader(inner.clone()));
         let output: DynOutputStream = Box::new(Writer(inner));
@@ -158,7 +165,12 @@ impl View<'_> {
 }
 
 impl tcp::HostTcpSocket for View<'_> {
-    fn start_bind(&mut self, socket: Resource<Socket>, _: Resource<Network>, at: IpSocketAddress) -> SocketResult<()> {
+    fn start_bind(
+        &mut self,
+        socket: Resource<Socket>,
+        _: Resource<Network>,
+        at: IpSocketAddress,
+    ) -> SocketResult<()> {
         let socket = self.tcp(&socket)?;
         if socket.step != Step::Fresh {
             return Err(ErrorCode::InvalidState.into());
@@ -177,7 +189,12 @@ impl tcp::HostTcpSocket for View<'_> {
         Ok(())
     }
 
-    fn start_connect(&mut self, socket: Resource<Socket>, _: Resource<Network>, to: IpSocketAddress) -> SocketResult<()> {
+    fn start_connect(
+        &mut self,
+        socket: Resource<Socket>,
+        _: Resource<Network>,
+        to: IpSocketAddress,
+    ) -> SocketResult<()> {
         let socket = self.tcp(&socket)?;
         match socket.step {
             Step::Fresh | Step::Bound => {}
@@ -197,7 +214,10 @@ impl tcp::HostTcpSocket for View<'_> {
         Ok(())
     }
 
-    fn finish_connect(&mut self, socket: Resource<Socket>) -> SocketResult<(Resource<DynInputStream>, Resource<DynOutputStream>)> {
+    fn finish_connect(
+        &mut self,
+        socket: Resource<Socket>,
+    ) -> SocketResult<(Resource<DynInputStream>, Resource<DynOutputStream>)> {
         let s = self.tcp(&socket)?;
         if s.step != Step::Connecting {
             return Err(ErrorCode::NotInProgress.into());
@@ -232,7 +252,10 @@ impl tcp::HostTcpSocket for View<'_> {
         Ok(())
     }
 
-    fn accept(&mut self, socket: Resource<Socket>) -> SocketResult<(Resource<Socket>, Resource<DynInputStream>, Resource<DynOutputStream>)> {
+    fn accept(
+        &mut self,
+        socket: Resource<Socket>,
+    ) -> SocketResult<(Resource<Socket>, Resource<DynInputStream>, Resource<DynOutputStream>)> {
         let listener = self.tcp(&socket)?;
         if listener.step != Step::Listening {
             return Err(ErrorCode::InvalidState.into());
@@ -322,7 +345,11 @@ impl tcp::HostTcpSocket for View<'_> {
         Ok(self.tcp(&socket)?.inner.options().receive_buffer as u64)
     }
 
-    fn set_receive_buffer_size(&mut self, socket: Resource<Socket>, bytes: u64) -> SocketResult<()> {
+    fn set_receive_buffer_size(
+        &mut self,
+        socket: Resource<Socket>,
+        bytes: u64,
+    ) -> SocketResult<()> {
         positive(bytes)?;
         self.tcp_options(&socket, |o| o.receive_buffer = bytes.min(1 << 30) as usize)
     }

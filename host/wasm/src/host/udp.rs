@@ -73,7 +73,12 @@ impl View<'_> {
 }
 
 impl udp::HostUdpSocket for View<'_> {
-    fn start_bind(&mut self, socket: Resource<Socket>, _: Resource<Network>, at: IpSocketAddress) -> SocketResult<()> {
+    fn start_bind(
+        &mut self,
+        socket: Resource<Socket>,
+        _: Resource<Network>,
+        at: IpSocketAddress,
+    ) -> SocketResult<()> {
         let socket = self.udp(&socket)?;
         if socket.binding || socket.bound {
             return Err(ErrorCode::InvalidState.into());
@@ -92,7 +97,11 @@ impl udp::HostUdpSocket for View<'_> {
         Ok(())
     }
 
-    fn stream(&mut self, socket: Resource<Socket>, peer: Option<IpSocketAddress>) -> SocketResult<(Resource<Incoming>, Resource<Outgoing>)> {
+    fn stream(
+        &mut self,
+        socket: Resource<Socket>,
+        peer: Option<IpSocketAddress>,
+    ) -> SocketResult<(Resource<Incoming>, Resource<Outgoing>)> {
         let s = self.udp(&socket)?;
         if !s.bound {
             return Err(ErrorCode::InvalidState.into());
@@ -134,7 +143,11 @@ impl udp::HostUdpSocket for View<'_> {
         Ok(self.udp(&socket)?.inner.receive_buffer() as u64)
     }
 
-    fn set_receive_buffer_size(&mut self, socket: Resource<Socket>, bytes: u64) -> SocketResult<()> {
+    fn set_receive_buffer_size(
+        &mut self,
+        socket: Resource<Socket>,
+        bytes: u64,
+    ) -> SocketResult<()> {
         if bytes == 0 {
             return Err(ErrorCode::InvalidArgument.into());
         }
@@ -162,13 +175,20 @@ impl udp::HostUdpSocket for View<'_> {
 }
 
 impl udp::HostIncomingDatagramStream for View<'_> {
-    fn receive(&mut self, stream: Resource<Incoming>, max: u64) -> SocketResult<Vec<IncomingDatagram>> {
+    fn receive(
+        &mut self,
+        stream: Resource<Incoming>,
+        max: u64,
+    ) -> SocketResult<Vec<IncomingDatagram>> {
         let stream = self.table.get_mut(&stream)?;
         let mut out = Vec::new();
         for _ in 0..max.min(MAX_BATCH) {
             match stream.0.try_recv(MAX_DATAGRAM) {
                 Ok((data, from)) => {
-                    out.push(IncomingDatagram { data: data.to_vec(), remote_address: to_wit(from) });
+                    out.push(IncomingDatagram {
+                        data: data.to_vec(),
+                        remote_address: to_wit(from),
+                    });
                 }
                 Err(Errno::WouldBlock) => break,
                 Err(_) if !out.is_empty() => break,
@@ -193,7 +213,11 @@ impl udp::HostOutgoingDatagramStream for View<'_> {
         Ok(MAX_BATCH)
     }
 
-    fn send(&mut self, stream: Resource<Outgoing>, datagrams: Vec<OutgoingDatagram>) -> SocketResult<u64> {
+    fn send(
+        &mut self,
+        stream: Resource<Outgoing>,
+        datagrams: Vec<OutgoingDatagram>,
+    ) -> SocketResult<u64> {
         let stream = self.table.get_mut(&stream)?;
         let mut sent = 0;
         for datagram in datagrams {
@@ -204,7 +228,9 @@ impl udp::HostOutgoingDatagramStream for View<'_> {
                 (None, Some(to)) if to.port() != 0 && !to.ip().is_unspecified() => Ok(Some(to)),
                 (None, _) => Err(ErrorCode::InvalidArgument),
             };
-            let result = to.map_err(Into::into).and_then(|to| Ok(stream.inner.send(Bytes::from(datagram.data), to)?));
+            let result = to
+                .map_err(Into::into)
+                .and_then(|to| Ok(stream.inner.send(Bytes::from(datagram.data), to)?));
             match result {
                 Ok(()) => sent += 1,
                 Err(_) if sent > 0 => break,
