@@ -51,7 +51,8 @@ impl Address {
 
     /// The part of the address after and with the `#`.
     pub fn hash(&self) -> String {
-        let mut out = if self.world.is_empty() { "#/".to_owned() } else { format!("#/w/{}", self.world) };
+        let mut out =
+            if self.world.is_empty() { "#/".to_owned() } else { format!("#/w/{}", self.world) };
         let mut sep = '?';
         let mut add = |name: &str, value: String| {
             out.push(sep);

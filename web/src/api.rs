@@ -26,8 +26,13 @@ impl std::fmt::Display for Failure {
 }
 
 fn unreachable(e: &JsValue) -> Failure {
-    let message = e.as_string().or_else(|| e.dyn_ref::<js_sys::Error>().map(|e| e.message().into()));
-    Failure { reason: "unreachable".into(), message: message.unwrap_or_default(), remedy: String::new() }
+    let message =
+        e.as_string().or_else(|| e.dyn_ref::<js_sys::Error>().map(|e| e.message().into()));
+    Failure {
+        reason: "unreachable".into(),
+        message: message.unwrap_or_default(),
+        remedy: String::new(),
+    }
 }
 
 /// Calls the server; `path` begins with "/api/".
@@ -41,13 +46,17 @@ pub async fn call(method: &str, path: &str, body: Option<Value>) -> Result<Value
     if let Some(body) = &body {
         init.set_body(&JsValue::from_str(&body.to_string()));
     }
-    let request = web_sys::Request::new_with_str_and_init(path, &init).map_err(|e| unreachable(&e))?;
+    let request =
+        web_sys::Request::new_with_str_and_init(path, &init).map_err(|e| unreachable(&e))?;
     if body.is_some() {
         request.headers().set("Content-Type", "application/json").map_err(|e| unreachable(&e))?;
     }
-    let response = JsFuture::from(window.fetch_with_request(&request)).await.map_err(|e| unreachable(&e))?;
+    let response =
+        JsFuture::from(window.fetch_with_request(&request)).await.map_err(|e| unreachable(&e))?;
     let response: web_sys::Response = response.dyn_into().map_err(|e| unreachable(&e))?;
-    let text = JsFuture::from(response.text().map_err(|e| unreachable(&e))?).await.map_err(|e| unreachable(&e))?;
+    let text = JsFuture::from(response.text().map_err(|e| unreachable(&e))?)
+        .await
+        .map_err(|e| unreachable(&e))?;
     let text = text.as_string().unwrap_or_default();
     let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
     if response.ok() {
@@ -55,7 +64,8 @@ pub async fn call(method: &str, path: &str, body: Option<Value>) -> Result<Value
     }
     let error = &value["error"];
     let field = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
-    let mut failure = Failure { reason: field("reason"), message: field("message"), remedy: field("remedy") };
+    let mut failure =
+        Failure { reason: field("reason"), message: field("message"), remedy: field("remedy") };
     if failure.message.is_empty() {
         failure.message = format!("{} {}", response.status(), response.status_text());
     }
@@ -74,6 +84,10 @@ pub async fn start(pattern: &str, seed: u64) -> Result<String, Failure> {
     let world = call("POST", "/api/worlds", Some(body)).await?;
     match world["id"].as_str() {
         Some(id) => Ok(id.to_owned()),
-        None => Err(Failure { reason: "no-id".into(), message: "the world has no id".into(), remedy: String::new() }),
+        None => Err(Failure {
+            reason: "no-id".into(),
+            message: "the world has no id".into(),
+            remedy: String::new(),
+        }),
     }
 }

@@ -23,7 +23,8 @@ pub mod view;
 
 /// Puts the page into the document.
 pub fn run() {
-    let root = web_sys::window().and_then(|w| w.document()).and_then(|d| d.get_element_by_id("app"));
+    let root =
+        web_sys::window().and_then(|w| w.document()).and_then(|d| d.get_element_by_id("app"));
     if let Some(root) = root {
         yew::Renderer::<view::app::App>::with_root(root).render();
     }

@@ -213,7 +213,8 @@ impl Session {
 
     /// The world's present as well as it can be told between two frames, in ns.
     pub fn now(&self, clock_ms: f64) -> f64 {
-        let speed = if self.clock.speed == MAX { 0.0 } else { f64::from(self.clock.speed) / 1000.0 };
+        let speed =
+            if self.clock.speed == MAX { 0.0 } else { f64::from(self.clock.speed) / 1000.0 };
         let stands = !self.clock.stopped.is_empty() && self.clock.stopped != "idle";
         let since = (clock_ms - self.clock.heard).clamp(0.0, 400.0);
         self.clock.now as f64 + if stands { 0.0 } else { since * 1e6 * speed }
@@ -243,7 +244,9 @@ impl Session {
             View::Live if self.clock.speed == 0 => {
                 let end = self.flights.until() as f64;
                 if self.draining {
-                    self.shown = (self.shown.max(self.clock.now as f64 - speed * 1e8) + passed * speed).min(end.max(now));
+                    self.shown = (self.shown.max(self.clock.now as f64 - speed * 1e8)
+                        + passed * speed)
+                        .min(end.max(now));
                     self.draining = self.shown < end;
                 }
             }
@@ -363,11 +366,21 @@ mod tests {
 
     fn hello() -> Vec<u8> {
         let (world, pattern) = ("w".into(), "sidecar".into());
-        Frame::Hello { version: VERSION, world, pattern, seed: 7, epoch: 0, from: 1, keyframe: None }.encode()
+        Frame::Hello {
+            version: VERSION,
+            world,
+            pattern,
+            seed: 7,
+            epoch: 0,
+            from: 1,
+            keyframe: None,
+        }
+        .encode()
     }
 
     fn clock(now: u64, speed: u32) -> Vec<u8> {
-        Frame::Clock { now, speed, last: 0, future: 0, lagging: false, stopped: String::new() }.encode()
+        Frame::Clock { now, speed, last: 0, future: 0, lagging: false, stopped: String::new() }
+            .encode()
     }
 
     fn open() -> Session {
@@ -419,7 +432,15 @@ mod tests {
     fn another_version_is_told() {
         let mut s = Session::new();
         let (world, pattern) = (String::new(), String::new());
-        let hello = Frame::Hello { version: VERSION + 1, world, pattern, seed: 0, epoch: 0, from: 1, keyframe: None };
+        let hello = Frame::Hello {
+            version: VERSION + 1,
+            world,
+            pattern,
+            seed: 0,
+            epoch: 0,
+            from: 1,
+            keyframe: None,
+        };
         s.frame(&hello.encode(), 0.0);
         assert_eq!(s.link, Link::Version(VERSION + 1));
         s.frame(&[9, 9, 9], 0.0);

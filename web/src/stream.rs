@@ -91,7 +91,8 @@ fn connect(inner: &Rc<RefCell<Inner>>) {
         }
         inner.listeners.clear();
         let session = inner.session.0.borrow();
-        let from = if session.timeline.is_empty() { inner.opening } else { session.timeline.next() };
+        let from =
+            if session.timeline.is_empty() { inner.opening } else { session.timeline.next() };
         drop(session);
         (inner.world.clone(), from)
     };
@@ -140,7 +141,9 @@ fn lost(inner: &Rc<RefCell<Inner>>) {
                 return;
             }
             let link = match answer {
-                Err(e) if e.reason != "unreachable" && !e.reason.starts_with('5') => Link::Gone(e.to_string()),
+                Err(e) if e.reason != "unreachable" && !e.reason.starts_with('5') => {
+                    Link::Gone(e.to_string())
+                }
                 _ => {
                     let seconds = (1 << this.failures.min(4)).min(PATIENCE);
                     this.failures += 1;

@@ -153,7 +153,8 @@ impl Flights {
 
     fn take(&mut self, event: &Event, timeline: &Timeline) {
         let after = self.after(event);
-        let real = |arrives: u64| if arrives == u64::MAX { 0 } else { arrives.saturating_sub(event.at) };
+        let real =
+            |arrives: u64| if arrives == u64::MAX { 0 } else { arrives.saturating_sub(event.at) };
         let mut done = after;
         match &event.kind {
             Kind::Data { conn, dir, arrives, .. } => {
@@ -165,7 +166,15 @@ impl Flights {
                 done = end;
                 if let Some(ends) = timeline.ends(*conn) {
                     let way = way(*dir, ends.client, ends.server);
-                    self.add(event, (start, end), way, &ends.via, Shape::Data, *conn, *arrives == u64::MAX);
+                    self.add(
+                        event,
+                        (start, end),
+                        way,
+                        &ends.via,
+                        Shape::Data,
+                        *conn,
+                        *arrives == u64::MAX,
+                    );
                 }
             }
             Kind::Message { conn, dir, arrives, answers, summary, malformed, .. } => {
@@ -176,11 +185,9 @@ impl Flights {
                 done = end;
                 if let Some(ends) = timeline.ends(*conn) {
                     let way = way(*dir, ends.client, ends.server);
-                    let probe = timeline
-                        .head()
-                        .places
-                        .get(&ends.client)
-                        .is_some_and(|p| p.container == "kubelet" || (p.container.is_empty() && !p.pod.is_empty()));
+                    let probe = timeline.head().places.get(&ends.client).is_some_and(|p| {
+                        p.container == "kubelet" || (p.container.is_empty() && !p.pod.is_empty())
+                    });
                     let shape = if *malformed || (*answers != 0 && failed(summary)) {
                         Shape::Error
                     } else if probe {
@@ -190,7 +197,15 @@ impl Flights {
                     } else {
                         Shape::Response
                     };
-                    self.add(event, (start, end), way, &ends.via, shape, *conn, *arrives == u64::MAX);
+                    self.add(
+                        event,
+                        (start, end),
+                        way,
+                        &ends.via,
+                        shape,
+                        *conn,
+                        *arrives == u64::MAX,
+                    );
                 }
             }
             Kind::Refuse { conn, .. } | Kind::Reset { conn, .. } => {
@@ -247,7 +262,18 @@ impl Flights {
     ) {
         self.until = self.until.max(end);
         let via = via.to_owned();
-        self.list.push_back(Flight { seq: event.seq, at: event.at, start, end, from, to, via, shape, conn, lost });
+        self.list.push_back(Flight {
+            seq: event.seq,
+            at: event.at,
+            start,
+            end,
+            from,
+            to,
+            via,
+            shape,
+            conn,
+            lost,
+        });
     }
 
     /// The last instant at which a mark is under way.
@@ -256,7 +282,11 @@ impl Flights {
     }
 
     /// The marks under way at `t`, each with the part of its way that it has gone.
-    pub fn at<'a>(&'a self, t: u64, timeline: &'a Timeline) -> impl Iterator<Item = (&'a Flight, f64)> {
+    pub fn at<'a>(
+        &'a self,
+        t: u64,
+        timeline: &'a Timeline,
+    ) -> impl Iterator<Item = (&'a Flight, f64)> {
         let back = ((2.0 * LAG + LONG) * self.speed) as u64 + 10_000_000_000;
         let from = self.list.partition_point(|f| f.at < t.saturating_sub(back));
         self.list
@@ -269,7 +299,12 @@ impl Flights {
     }
 
     /// The marks of the events in `from..=to`, oldest first.
-    pub fn between<'a>(&'a self, from: u64, to: u64, timeline: &'a Timeline) -> impl Iterator<Item = &'a Flight> {
+    pub fn between<'a>(
+        &'a self,
+        from: u64,
+        to: u64,
+        timeline: &'a Timeline,
+    ) -> impl Iterator<Item = &'a Flight> {
         let start = self.list.partition_point(|f| f.at < from);
         self.list
             .range(start..)
@@ -336,8 +371,10 @@ mod tests {
             steps.extend(&grown);
         }
         for t in (0..30).map(|s| s * 700_000_000) {
-            let a: Vec<_> = whole.at(t, &timeline).map(|(f, p)| (f.seq, f.start, p.to_bits())).collect();
-            let b: Vec<_> = steps.at(t, &grown).map(|(f, p)| (f.seq, f.start, p.to_bits())).collect();
+            let a: Vec<_> =
+                whole.at(t, &timeline).map(|(f, p)| (f.seq, f.start, p.to_bits())).collect();
+            let b: Vec<_> =
+                steps.at(t, &grown).map(|(f, p)| (f.seq, f.start, p.to_bits())).collect();
             assert_eq!(a, b, "at {t}");
         }
     }

@@ -38,7 +38,10 @@ impl Rect {
     }
     /// Whether two rectangles share more than an edge.
     pub fn overlaps(&self, other: &Rect) -> bool {
-        self.x < other.right() && other.x < self.right() && self.y < other.bottom() && other.y < self.bottom()
+        self.x < other.right()
+            && other.x < self.right()
+            && self.y < other.bottom()
+            && other.y < self.bottom()
     }
 }
 
@@ -108,7 +111,7 @@ impl Layout {
     pub fn new(columns: usize) -> Layout {
         let columns = columns.max(1);
         // Fewer columns leave less room beside each other for what stands outside.
-        let chip_rows = if columns == 1 { 3.0 } else { 2.0 };
+        let chip_rows = if columns < 3 { 2.0 } else { 1.0 };
         let top = EDGE + chip_rows * (CHIP + 8.0) + LANES;
         Layout {
             columns,
@@ -126,7 +129,8 @@ impl Layout {
 
     /// The size of the whole.
     pub fn size(&self) -> (f64, f64) {
-        let used = if self.nodes.is_empty() { self.columns } else { self.columns.min(self.nodes.len()) };
+        let used =
+            if self.nodes.is_empty() { self.columns } else { self.columns.min(self.nodes.len()) };
         let w = used as f64 * (POD + 2.0 * PAD + GAP) - GAP;
         let chips = self.chips.values().map(Rect::right).fold(0.0, f64::max);
         let h = self.bottoms.iter().copied().fold(200.0, f64::max);
@@ -176,7 +180,10 @@ impl Layout {
                     if pod.node.is_empty() {
                         pod.node = place.node.clone();
                     }
-                    if object.is_none() && !place.container.is_empty() && place.container != "kubelet" {
+                    if object.is_none()
+                        && !place.container.is_empty()
+                        && place.container != "kubelet"
+                    {
                         names.push(place.container.clone());
                     }
                 }
@@ -207,7 +214,8 @@ impl Layout {
 
     fn band(&mut self, node: &str, column: usize) -> usize {
         let x = EDGE + column as f64 * (POD + 2.0 * PAD + GAP);
-        let y = self.bottoms[column] + if self.bands.iter().any(|b| b.column == column) { 18.0 } else { 0.0 };
+        let y = self.bottoms[column]
+            + if self.bands.iter().any(|b| b.column == column) { 18.0 } else { 0.0 };
         let rect = Rect { x, y, w: POD + 2.0 * PAD, h: NODE_HEAD + PAD };
         self.bottoms[column] = rect.bottom();
         self.bands.push(Band { node: node.to_owned(), rect, column });
@@ -233,7 +241,12 @@ impl Layout {
         let mut containers = Vec::new();
         for (i, name) in names.iter().enumerate() {
             let (row, col) = ((i / 3) as f64, (i % 3) as f64);
-            let rect = Rect { x: x + 12.0 + col * (w + 10.0), y: y + HEAD + row * (CARD + 10.0), w, h: CARD };
+            let rect = Rect {
+                x: x + 12.0 + col * (w + 10.0),
+                y: y + HEAD + row * (CARD + 10.0),
+                w,
+                h: CARD,
+            };
             containers.push((name.clone(), rect));
         }
         let rows = names.len().div_ceil(3).max(1) as f64;
@@ -247,7 +260,10 @@ impl Layout {
             for (i, name) in volumes.iter().enumerate() {
                 let (row, col) = ((i / 3) as f64, (i % 3) as f64);
                 let top = bottom + 8.0 + row * (DRAWER + 8.0);
-                drawers.push((name.clone(), Rect { x: left + col * (w + 10.0), y: top, w, h: DRAWER }));
+                drawers.push((
+                    name.clone(),
+                    Rect { x: left + col * (w + 10.0), y: top, w, h: DRAWER },
+                ));
             }
             bottom += 8.0 + volumes.len().div_ceil(3) as f64 * (DRAWER + 8.0);
         }
@@ -318,7 +334,11 @@ mod tests {
                 let (w, h) = layout.size();
                 assert!(a.rect.right() < w && a.rect.bottom() < h);
                 for (_, c) in a.containers.iter().chain(&a.volumes) {
-                    assert!(c.x >= a.rect.x && c.right() <= a.rect.right() && c.bottom() <= a.rect.bottom());
+                    assert!(
+                        c.x >= a.rect.x
+                            && c.right() <= a.rect.right()
+                            && c.bottom() <= a.rect.bottom()
+                    );
                 }
             }
         }

@@ -18,7 +18,7 @@ pub mod layout;
 pub mod pod;
 pub mod route;
 pub mod rows;
-pub mod show;
-pub mod timeline;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod show;
+pub mod timeline;

@@ -136,7 +136,10 @@ mod tests {
         assert_eq!(pod.volumes, [("content".to_owned(), "emptyDir".to_owned())]);
         assert_eq!(pod.containers[0].role, Role::Sidecar);
         let web = &pod.containers[1];
-        assert_eq!((web.state.as_str(), web.reason.as_str(), web.restarts), ("waiting", "CrashLoopBackOff", 2));
+        assert_eq!(
+            (web.state.as_str(), web.reason.as_str(), web.restarts),
+            ("waiting", "CrashLoopBackOff", 2)
+        );
         assert_eq!(web.mounts, [("content".to_owned(), "/c".to_owned())]);
         assert_eq!(Pod::parse("not json"), Pod::default());
     }

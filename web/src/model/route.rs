@@ -101,7 +101,10 @@ fn curve(out: &mut Vec<Point>, a: Point, ca: Point, cb: Point, b: Point) {
         let t = i as f64 / STEPS as f64;
         let u = 1.0 - t;
         let (p, q, r, s) = (u * u * u, 3.0 * u * u * t, 3.0 * u * t * t, t * t * t);
-        out.push((p * a.0 + q * ca.0 + r * cb.0 + s * b.0, p * a.1 + q * ca.1 + r * cb.1 + s * b.1));
+        out.push((
+            p * a.0 + q * ca.0 + r * cb.0 + s * b.0,
+            p * a.1 + q * ca.1 + r * cb.1 + s * b.1,
+        ));
     }
 }
 
@@ -148,7 +151,9 @@ fn to_rail(s: &Spot) -> Vec<Point> {
 }
 
 fn messages(layout: &Layout, a: &Spot, b: &Spot, service: Option<Rect>) -> Option<Vec<Point>> {
-    if let (Spot::Kubelet(_, badge), Spot::Inside(_, rect)) | (Spot::Inside(_, rect), Spot::Kubelet(_, badge)) = (a, b) {
+    if let (Spot::Kubelet(_, badge), Spot::Inside(_, rect))
+    | (Spot::Inside(_, rect), Spot::Kubelet(_, badge)) = (a, b)
+    {
         let (p, q) = ((badge.cx(), badge.bottom()), (rect.cx(), rect.y));
         let mut line = vec![p];
         curve(&mut line, p, (p.0, p.1 + 26.0), (q.0, q.1 - 30.0), q);
@@ -207,7 +212,8 @@ fn ascent(layout: &Layout, s: &Spot, x: f64, track: f64) -> Vec<Point> {
     match s {
         Spot::Inside(pod, _) | Spot::Edge(pod) | Spot::Kubelet(pod, _) => {
             let r = pod.rect;
-            let (door, gutter) = if x < r.x { (r.x, r.x - 32.0) } else { (r.right(), r.right() + 32.0) };
+            let (door, gutter) =
+                if x < r.x { (r.x, r.x - 27.0) } else { (r.right(), r.right() + 27.0) };
             let gutter = gutter + shift * 2.5;
             vec![(door, pod.rail), (gutter, pod.rail), (gutter, lane), (x, lane)]
         }
@@ -221,7 +227,9 @@ fn rounded(corners: &[Point]) -> Vec<Point> {
     corners.dedup_by(|a, b| (a.0 - b.0).abs() < 0.5 && (a.1 - b.1).abs() < 0.5);
     let mut out = Vec::new();
     for (i, p) in corners.iter().enumerate() {
-        let (Some(before), Some(after)) = (i.checked_sub(1).and_then(|i| corners.get(i)), corners.get(i + 1)) else {
+        let (Some(before), Some(after)) =
+            (i.checked_sub(1).and_then(|i| corners.get(i)), corners.get(i + 1))
+        else {
             out.push(*p);
             continue;
         };
@@ -255,7 +263,10 @@ mod tests {
         let mut found = 0;
         for a in &ids {
             for b in &ids {
-                let Some(line) = route(&layout, &state, &End::Place(*a), &End::Place(*b), "") else { continue };
+                let Some(line) = route(&layout, &state, &End::Place(*a), &End::Place(*b), "")
+                else {
+                    continue;
+                };
                 found += 1;
                 assert!(line.points().len() >= 2);
                 assert_eq!(line.at(0.0).0, line.points()[0]);

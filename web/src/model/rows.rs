@@ -74,10 +74,12 @@ pub fn row(timeline: &Timeline, event: &Event, list: List) -> Option<Row> {
         (List::Messages, Kind::Message { conn, dir, summary, malformed, answers, .. }) => {
             let ends = timeline.ends(*conn);
             let to_server = *dir == podlab_trace::Dir::ToServer;
-            let whom = ends.map(|e| name(state, if to_server { e.server } else { e.client })).unwrap_or_default();
-            let probe = ends
-                .and_then(|e| state.places.get(&e.client))
-                .is_some_and(|p| !p.pod.is_empty() && (p.container.is_empty() || p.container == "kubelet"));
+            let whom = ends
+                .map(|e| name(state, if to_server { e.server } else { e.client }))
+                .unwrap_or_default();
+            let probe = ends.and_then(|e| state.places.get(&e.client)).is_some_and(|p| {
+                !p.pod.is_empty() && (p.container.is_empty() || p.container == "kubelet")
+            });
             let shape = match (*malformed || (*answers != 0 && failed(summary)), probe, to_server) {
                 (true, ..) => Shape::Error,
                 (_, true, _) => Shape::Probe,
@@ -110,14 +112,20 @@ pub fn row(timeline: &Timeline, event: &Event, list: List) -> Option<Row> {
             };
             new(volume.clone(), text::summary(&event.kind), Mark::Shape(shape))
         }
-        (List::Logs, Kind::Log { stream, line }) => {
-            new(String::new(), line.clone(), if *stream == Stream::Stdout { Mark::Out } else { Mark::Err })
-        }
+        (List::Logs, Kind::Log { stream, line }) => new(
+            String::new(),
+            line.clone(),
+            if *stream == Stream::Stdout { Mark::Out } else { Mark::Err },
+        ),
         (List::Events, Kind::Object { object_kind, object, .. }) if object_kind == "Event" => {
             let object: serde_json::Value = serde_json::from_str(object).ok()?;
             let text = |v: &serde_json::Value| v.as_str().unwrap_or_default().to_owned();
             let about = &object["involvedObject"];
-            let count = object["count"].as_u64().filter(|n| *n > 1).map(|n| format!(" (×{n})")).unwrap_or_default();
+            let count = object["count"]
+                .as_u64()
+                .filter(|n| *n > 1)
+                .map(|n| format!(" (×{n})"))
+                .unwrap_or_default();
             let what = format!("{}: {}{count}", text(&object["reason"]), text(&object["message"]));
             let mark = if object["type"] == "Warning" { Mark::Warning } else { Mark::Normal };
             let who = format!("{}/{}", text(&about["kind"]), text(&about["name"]));
@@ -153,7 +161,14 @@ impl Row {
 
 /// The rows of a list up to the event before `before`, newest last, at most `most` of the newest
 /// that match `filter`; `who`, unless empty, must be the place's name.
-pub fn rows(timeline: &Timeline, list: List, before: Seq, filter: &str, who: &str, most: usize) -> Vec<Row> {
+pub fn rows(
+    timeline: &Timeline,
+    list: List,
+    before: Seq,
+    filter: &str,
+    who: &str,
+    most: usize,
+) -> Vec<Row> {
     let mut out: Vec<Row> = timeline
         .range(timeline.first(), before)
         .rev()
@@ -176,14 +191,19 @@ mod tests {
         for event in sample::world(20).read(1, usize::MAX) {
             timeline.push(event);
         }
-        let count = |filter: &str| rows(&timeline, List::Messages, u64::MAX, filter, "", usize::MAX).len();
+        let count =
+            |filter: &str| rows(&timeline, List::Messages, u64::MAX, filter, "", usize::MAX).len();
         let all = count("");
         assert!(all > 40);
         let get = count("get /");
         assert!(get > 0 && get < all);
         assert_eq!(get + count("-get"), all);
         assert_eq!(count("no such thing"), 0);
-        assert!(rows(&timeline, List::Logs, u64::MAX, "", "web/web", usize::MAX).iter().all(|r| r.who == "web/web"));
+        assert!(
+            rows(&timeline, List::Logs, u64::MAX, "", "web/web", usize::MAX)
+                .iter()
+                .all(|r| r.who == "web/web")
+        );
         assert!(!rows(&timeline, List::Events, u64::MAX, "", "", usize::MAX).is_empty());
         assert_eq!(rows(&timeline, List::Messages, u64::MAX, "", "", 5).len(), 5);
     }

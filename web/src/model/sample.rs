@@ -1,8 +1,8 @@
 //! A small world's trace, made by hand: the sidecar pod, an origin, a store and a client.
 
 use bytes::Bytes;
-use podlab_trace::event::{Dir, FileOp, Kind, PlaceId, Seq, Stream, Verb};
 use podlab_trace::Trace;
+use podlab_trace::event::{Dir, FileOp, Kind, PlaceId, Seq, Stream, Verb};
 
 const MS: u64 = 1_000_000;
 
@@ -18,13 +18,22 @@ impl Maker {
         self.trace.emit(self.now, place, kind)
     }
 
-    fn pod(&mut self, node: &str, name: &str, ip: &str, containers: &[(&str, &str, &[(&str, &str)])], volumes: &[&str]) -> Vec<PlaceId> {
+    fn pod(
+        &mut self,
+        node: &str,
+        name: &str,
+        ip: &str,
+        containers: &[(&str, &str, &[(&str, &str)])],
+        volumes: &[&str],
+    ) -> Vec<PlaceId> {
         let pod = self.trace.place(self.now, node, "default", name, "");
         let spec: Vec<_> = containers
             .iter()
             .map(|(c, image, mounts)| {
-                let mounts: Vec<_> =
-                    mounts.iter().map(|(n, p)| serde_json::json!({"name": n, "mountPath": p})).collect();
+                let mounts: Vec<_> = mounts
+                    .iter()
+                    .map(|(n, p)| serde_json::json!({"name": n, "mountPath": p}))
+                    .collect();
                 serde_json::json!({"name": c, "image": image, "volumeMounts": mounts})
             })
             .collect();
@@ -32,7 +41,8 @@ impl Maker {
             .iter()
             .map(|(c, ..)| serde_json::json!({"name": c, "ready": true, "restartCount": 0, "state": {"running": {}}}))
             .collect();
-        let volumes: Vec<_> = volumes.iter().map(|v| serde_json::json!({"name": v, "emptyDir": {}})).collect();
+        let volumes: Vec<_> =
+            volumes.iter().map(|v| serde_json::json!({"name": v, "emptyDir": {}})).collect();
         let object = serde_json::json!({"metadata": {"name": name, "namespace": "default"},
             "spec": {"nodeName": node, "containers": spec, "volumes": volumes},
             "status": {"phase": "Running", "podIP": ip, "containerStatuses": status,
@@ -48,32 +58,87 @@ impl Maker {
     }
 
     fn object(&mut self, kind: &str, name: &str, object: String) {
-        let (api_version, namespace) = ("v1".into(), if kind == "Node" { String::new() } else { "default".into() });
+        let (api_version, namespace) =
+            ("v1".into(), if kind == "Node" { String::new() } else { "default".into() });
         let version = self.trace.last();
-        self.emit(0, Kind::Object { verb: Verb::Added, api_version, object_kind: kind.into(), namespace, name: name.into(), version, object });
+        self.emit(
+            0,
+            Kind::Object {
+                verb: Verb::Added,
+                api_version,
+                object_kind: kind.into(),
+                namespace,
+                name: name.into(),
+                version,
+                object,
+            },
+        );
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn http(&mut self, from: PlaceId, to: PlaceId, via: &str, addr: &str, ask: &str, status: &str, body: &[u8]) {
+    fn http(
+        &mut self,
+        from: PlaceId,
+        to: PlaceId,
+        via: &str,
+        addr: &str,
+        ask: &str,
+        status: &str,
+        body: &[u8],
+    ) {
         self.conns += 1;
         let (conn, addr) = (self.conns, addr.parse().unwrap());
         let near = format!("10.244.9.9:{}", 40_000 + conn % 20_000).parse().unwrap();
-        self.emit(from, Kind::Connect { conn, from: near, to: addr, target: addr, via: via.into(), peer: to });
+        self.emit(
+            from,
+            Kind::Connect { conn, from: near, to: addr, target: addr, via: via.into(), peer: to },
+        );
         self.emit(to, Kind::Accept { conn });
         let mut asked = 0;
         for (dir, place, summary, body) in
             [(Dir::ToServer, from, ask, &b""[..]), (Dir::ToClient, to, status, body)]
         {
             let head = match dir {
-                Dir::ToServer => format!("{ask} HTTP/1.1\r\nHost: web\r\nUser-Agent: load/1\r\nAccept: */*\r\n\r\n"),
-                Dir::ToClient => format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n", body.len()),
+                Dir::ToServer => format!(
+                    "{ask} HTTP/1.1\r\nHost: web\r\nUser-Agent: load/1\r\nAccept: */*\r\n\r\n"
+                ),
+                Dir::ToClient => format!(
+                    "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                ),
             };
             let arrives = self.now + 103_000;
             let payload = Bytes::from([head.as_bytes(), body].concat());
-            let data = self.emit(place, Kind::Data { conn, dir, offset: 0, len: payload.len() as u32, payload, arrives, retries: 0 });
+            let data = self.emit(
+                place,
+                Kind::Data {
+                    conn,
+                    dir,
+                    offset: 0,
+                    len: payload.len() as u32,
+                    payload,
+                    arrives,
+                    retries: 0,
+                },
+            );
             let began = self.now;
-            let seq = self.emit(place, Kind::Message { conn, dir, exchange: 1, protocol: "http/1.1".into(), summary: summary.into(),
-                head, body_len: body.len() as u64, body: Bytes::copy_from_slice(body), began, arrives, answers: asked, malformed: false });
+            let seq = self.emit(
+                place,
+                Kind::Message {
+                    conn,
+                    dir,
+                    exchange: 1,
+                    protocol: "http/1.1".into(),
+                    summary: summary.into(),
+                    head,
+                    body_len: body.len() as u64,
+                    body: Bytes::copy_from_slice(body),
+                    began,
+                    arrives,
+                    answers: asked,
+                    malformed: false,
+                },
+            );
             asked = seq;
             self.now += 103_000;
             self.trace.took(if dir == Dir::ToServer { to } else { from }, data);
@@ -83,7 +148,19 @@ impl Maker {
 
     fn file(&mut self, place: PlaceId, op: FileOp, path: &str, volume: &str, to: &str, data: &str) {
         let (payload, len) = (Bytes::from(data.to_owned()), data.len() as u64);
-        self.emit(place, Kind::File { op, path: path.into(), volume: volume.into(), to: to.into(), offset: 0, len, payload, error: String::new() });
+        self.emit(
+            place,
+            Kind::File {
+                op,
+                path: path.into(),
+                volume: volume.into(),
+                to: to.into(),
+                offset: 0,
+                len,
+                payload,
+                error: String::new(),
+            },
+        );
     }
 
     fn log(&mut self, place: PlaceId, line: &str) {
@@ -99,7 +176,8 @@ pub fn world(steps: u64) -> Trace {
     }
     let client = m.trace.place(m.now, "", "", "", "client-1");
     let origin = m.pod("node-2", "origin", "10.244.2.2", &[("origin", "origin:v1", &[])], &[])[1];
-    let store = m.pod("node-3", "log-store", "10.244.3.2", &[("store", "log-store:v1", &[])], &[])[1];
+    let store =
+        m.pod("node-3", "log-store", "10.244.3.2", &[("store", "log-store:v1", &[])], &[])[1];
     let web = m.pod(
         "node-1",
         "web",
@@ -112,10 +190,12 @@ pub fn world(steps: u64) -> Trace {
         &["content", "logs"],
     );
     let load = m.pod("node-2", "load", "10.244.2.3", &[("load", "load:v1", &[])], &[])[1];
-    for (name, ip) in [("web", "10.96.0.10"), ("origin", "10.96.0.11"), ("log-store", "10.96.0.12")] {
+    for (name, ip) in [("web", "10.96.0.10"), ("origin", "10.96.0.11"), ("log-store", "10.96.0.12")]
+    {
         m.object("Service", name, format!(r#"{{"spec":{{"clusterIP":"{ip}"}}}}"#));
     }
-    for (place, addr) in [(web[1], "0.0.0.0:8080"), (origin, "0.0.0.0:80"), (store, "0.0.0.0:9000")] {
+    for (place, addr) in [(web[1], "0.0.0.0:8080"), (origin, "0.0.0.0:80"), (store, "0.0.0.0:9000")]
+    {
         m.emit(place, Kind::Listen { addr: addr.parse().unwrap(), udp: false });
     }
     let event = r#"{"type":"Normal","reason":"Started","message":"Started container web","involvedObject":{"kind":"Pod","name":"web"}}"#;
@@ -125,22 +205,61 @@ pub fn world(steps: u64) -> Trace {
         let html = format!("<h1>Hello, version {}</h1>\n", step / 8);
         let from = if step % 5 == 0 { client } else { load };
         m.file(web[1], FileOp::Read, "/content/index.html", "content", "", &html);
-        m.http(from, web[1], "default/web:80", "10.244.1.2:8080", "GET /index.html", "200 OK", html.as_bytes());
+        m.http(
+            from,
+            web[1],
+            "default/web:80",
+            "10.244.1.2:8080",
+            "GET /index.html",
+            "200 OK",
+            html.as_bytes(),
+        );
         let line = format!("10.244.2.3 \"GET /index.html\" 200 {}", html.len());
         m.file(web[1], FileOp::Write, "/logs/access.log", "logs", "", &line);
         m.log(web[1], &line);
         if step % 4 == 1 {
-            m.http(web[2], origin, "default/origin:80", "10.244.2.2:80", "GET /content", "200 OK", html.as_bytes());
+            m.http(
+                web[2],
+                origin,
+                "default/origin:80",
+                "10.244.2.2:80",
+                "GET /content",
+                "200 OK",
+                html.as_bytes(),
+            );
             m.file(web[2], FileOp::Write, "/content/.index.html.new", "content", "", &html);
-            m.file(web[2], FileOp::Rename, "/content/.index.html.new", "content", "/content/index.html", "");
+            m.file(
+                web[2],
+                FileOp::Rename,
+                "/content/.index.html.new",
+                "content",
+                "/content/index.html",
+                "",
+            );
         }
         if step % 3 == 2 {
             m.file(web[3], FileOp::Read, "/logs/access.log", "logs", "", &line);
-            m.http(web[3], store, "default/log-store:9000", "10.244.3.2:9000", "POST /append", "200 OK", b"{\"stored\": 3}");
+            m.http(
+                web[3],
+                store,
+                "default/log-store:9000",
+                "10.244.3.2:9000",
+                "POST /append",
+                "200 OK",
+                b"{\"stored\": 3}",
+            );
         }
         if step % 6 == 3 {
             m.http(web[0], web[1], "", "10.244.1.2:8080", "GET /healthz", "200 OK", b"ok");
-            m.http(load, web[1], "default/web:80", "10.244.1.2:8080", "GET /nothing", "404 Not Found", b"not found\n");
+            m.http(
+                load,
+                web[1],
+                "default/web:80",
+                "10.244.1.2:8080",
+                "GET /nothing",
+                "404 Not Found",
+                b"not found\n",
+            );
         }
     }
     m.trace

@@ -279,7 +279,11 @@ impl Cursor {
     /// What was true just before event `seq`.
     pub fn before(&mut self, timeline: &Timeline, seq: Seq) -> std::rc::Rc<State> {
         let seq = seq.clamp(timeline.first(), timeline.next());
-        if self.next == 0 || seq < self.next || self.next < timeline.first() || seq - self.next > STRIDE as u64 {
+        if self.next == 0
+            || seq < self.next
+            || self.next < timeline.first()
+            || seq - self.next > STRIDE as u64
+        {
             self.state = timeline.state_before(seq).into();
         } else if seq > self.next {
             let state = std::rc::Rc::make_mut(&mut self.state);

@@ -48,7 +48,8 @@ impl Component for App {
 
     fn create(ctx: &Context<App>) -> App {
         let link = ctx.link().clone();
-        let hash = EventListener::new(&window(), "hashchange", move |_| link.send_message(Msg::Moved));
+        let hash =
+            EventListener::new(&window(), "hashchange", move |_| link.send_message(Msg::Moved));
         let address = here();
         let choices = Choices::load(address.lang);
         choices.apply(None);

@@ -28,7 +28,12 @@ impl Palette {
     pub fn read(element: &web_sys::Element) -> Palette {
         let style = crate::ui::window().get_computed_style(element).ok().flatten();
         let get = |name: &str| {
-            style.as_ref().and_then(|s| s.get_property_value(name).ok()).unwrap_or_default().trim().to_owned()
+            style
+                .as_ref()
+                .and_then(|s| s.get_property_value(name).ok())
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
         };
         let names = ["request", "response", "data", "datagram", "write", "read", "probe", "error"];
         Palette {
@@ -62,7 +67,9 @@ impl Routes {
         let key = (flight.from.clone(), flight.to.clone(), flight.via.clone());
         self.known
             .entry(key)
-            .or_insert_with_key(|(from, to, via)| route(layout, session.around().head(), from, to, via))
+            .or_insert_with_key(|(from, to, via)| {
+                route(layout, session.around().head(), from, to, via)
+            })
             .as_ref()
     }
 }
@@ -200,7 +207,8 @@ fn mark(
     let shift = |(a, b): (f64, f64)| (x + a * r, y + b * r);
     match shape {
         Shape::Request => {
-            let tips = [(r * 1.2, 0.0), (-r * 0.9, r * 0.95), (-r * 0.4, 0.0), (-r * 0.9, -r * 0.95)];
+            let tips =
+                [(r * 1.2, 0.0), (-r * 0.9, r * 0.95), (-r * 0.4, 0.0), (-r * 0.9, -r * 0.95)];
             polygon(pen, tips.into_iter().map(turn));
         }
         Shape::Response | Shape::Probe => {
@@ -208,16 +216,24 @@ fn mark(
             // The radius is positive: an arc of a circle cannot fail.
             let _ = pen.arc(x, y, r * 0.85, 0.0, TAU);
         }
-        Shape::Data => polygon(pen, [(-0.7, -0.7), (0.7, -0.7), (0.7, 0.7), (-0.7, 0.7)].into_iter().map(shift)),
+        Shape::Data => polygon(
+            pen,
+            [(-0.7, -0.7), (0.7, -0.7), (0.7, 0.7), (-0.7, 0.7)].into_iter().map(shift),
+        ),
         Shape::Datagram => {
-            let corner = |i: i32| shift(((f64::from(i) * FRAC_PI_3).cos(), (f64::from(i) * FRAC_PI_3).sin()));
+            let corner = |i: i32| {
+                shift(((f64::from(i) * FRAC_PI_3).cos(), (f64::from(i) * FRAC_PI_3).sin()))
+            };
             polygon(pen, (0..6).map(corner));
         }
         Shape::Write | Shape::Read => {
             let sheet = [(-0.75, -1.0), (0.25, -1.0), (0.75, -0.5), (0.75, 1.0), (-0.75, 1.0)];
             polygon(pen, sheet.into_iter().map(shift));
         }
-        Shape::Error => polygon(pen, [(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)].into_iter().map(shift)),
+        Shape::Error => polygon(
+            pen,
+            [(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)].into_iter().map(shift),
+        ),
     }
     let hollow = matches!(shape, Shape::Probe | Shape::Read);
     pen.set_fill_style_str(if hollow { &palette.paper } else { colour });

@@ -49,7 +49,9 @@ pub fn Gallery(props: &Props) -> Html {
             failure.set(None);
             spawn_local(async move {
                 match api::start(&pattern, SEED).await {
-                    Ok(world) => go.emit(Address { world, pattern, seed: Some(SEED), ..Address::default() }),
+                    Ok(world) => {
+                        go.emit(Address { world, pattern, seed: Some(SEED), ..Address::default() })
+                    }
                     Err(e) => failure.set(Some(e)),
                 }
                 starting.set(String::new());
@@ -80,7 +82,9 @@ pub fn Gallery(props: &Props) -> Html {
     };
     let body = match &*patterns {
         None => html! { <p class="quiet">{ t.loading }</p> },
-        Some(Err(e)) => html! { <p class="trouble" role="alert">{ if e.reason == "unreachable" { t.server_gone.to_owned() } else { e.to_string() } }</p> },
+        Some(Err(e)) => {
+            html! { <p class="trouble" role="alert">{ if e.reason == "unreachable" { t.server_gone.to_owned() } else { e.to_string() } }</p> }
+        }
         Some(Ok(list)) if list.is_empty() => html! { <p class="quiet">{ t.no_patterns }</p> },
         Some(Ok(list)) => html! { <ul class="cards">{ for list.iter().map(card) }</ul> },
     };
@@ -118,7 +122,9 @@ pub fn Gallery(props: &Props) -> Html {
 }
 
 fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.as_u64().map(|n| n.to_string()).unwrap_or_default(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.as_u64().map(|n| n.to_string()).unwrap_or_default(), str::to_owned)
 }
 
 /// A list, be it bare or in a field of an object.

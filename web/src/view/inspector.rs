@@ -102,7 +102,9 @@ fn event_view(t: &Texts, s: &Session, seq: Seq, select: &Callback<Selection>) ->
         .range(seq + 1, seq + 4_000)
         .filter(|e| e.cause == seq && e.at <= s.shown())
         .take(6)
-        .map(|e| jump(select, e.seq, format!("{} {}", name(state, e.place), text::summary(&e.kind))))
+        .map(|e| {
+            jump(select, e.seq, format!("{} {}", name(state, e.place), text::summary(&e.kind)))
+        })
         .collect();
     let links = html! { <dl class="facts links">
         if let Some(cause) = cause {
@@ -124,7 +126,9 @@ fn event_view(t: &Texts, s: &Session, seq: Seq, select: &Callback<Selection>) ->
             _ => None,
         };
         let title = match ends {
-            Some((_, e)) => html! { <>{ name(state, e.client) }<span class="to">{ " → " }</span>{ name(state, e.server) }</> },
+            Some((_, e)) => {
+                html! { <>{ name(state, e.client) }<span class="to">{ " → " }</span>{ name(state, e.server) }</> }
+            }
             None => title,
         };
         let body = html! { <>
@@ -144,7 +148,9 @@ fn event_view(t: &Texts, s: &Session, seq: Seq, select: &Callback<Selection>) ->
         return (title, body);
     }
     let (payload, whole) = match &event.kind {
-        Kind::Data { payload, len, .. } | Kind::Datagram { payload, len, .. } => (payload.clone(), u64::from(*len)),
+        Kind::Data { payload, len, .. } | Kind::Datagram { payload, len, .. } => {
+            (payload.clone(), u64::from(*len))
+        }
         Kind::File { payload, len, .. } => (payload.clone(), *len),
         Kind::Object { object, .. } => (bytes::Bytes::from(object.clone()), object.len() as u64),
         Kind::Log { line, .. } => (bytes::Bytes::from(line.clone()), line.len() as u64),
@@ -164,11 +170,25 @@ fn event_view(t: &Texts, s: &Session, seq: Seq, select: &Callback<Selection>) ->
     (html! { <>{ name(state, event.place) }</> }, body)
 }
 
-fn half(t: &Texts, title: &'static str, event: Option<&Event>, missing: &'static str, chosen: bool) -> Html {
+fn half(
+    t: &Texts,
+    title: &'static str,
+    event: Option<&Event>,
+    missing: &'static str,
+    chosen: bool,
+) -> Html {
     let inner = match event {
-        Some(Event { at, kind: Kind::Message { head, body, body_len, began, arrives, malformed, .. }, .. }) => {
+        Some(Event {
+            at,
+            kind: Kind::Message { head, body, body_len, began, arrives, malformed, .. },
+            ..
+        }) => {
             let (first, fields) = show::head(head);
-            let flight = if *arrives == u64::MAX { t.never.to_owned() } else { show::duration(arrives.saturating_sub(*began)) };
+            let flight = if *arrives == u64::MAX {
+                t.never.to_owned()
+            } else {
+                show::duration(arrives.saturating_sub(*began))
+            };
             html! { <>
                 <p class={classes!("first", malformed.then_some("bad"))}>{ first }</p>
                 <dl class="facts">{ fact(t.sent_at, html! { { show::instant(*at) } }) }{ fact(t.took, html! { <b>{ flight }</b> }) }</dl>
@@ -184,7 +204,13 @@ fn half(t: &Texts, title: &'static str, event: Option<&Event>, missing: &'static
     html! { <section class={classes!("half", chosen.then_some("chosen"))} aria-label={title}><h3>{ title }</h3>{ inner }</section> }
 }
 
-fn edge_view(s: &Session, t: &Texts, a: &End, b: &End, select: &Callback<Selection>) -> (Html, Html) {
+fn edge_view(
+    s: &Session,
+    t: &Texts,
+    a: &End,
+    b: &End,
+    select: &Callback<Selection>,
+) -> (Html, Html) {
     let timeline = s.around();
     let (na, nb) = (end_name(timeline.head(), a), end_name(timeline.head(), b));
     let list: Vec<_> = s
@@ -198,7 +224,10 @@ fn edge_view(s: &Session, t: &Texts, a: &End, b: &End, select: &Callback<Selecti
         html! { <li><button class="jump" onclick={select.reform(move |_: MouseEvent| Selection::Event(seq))}>
             <span class="at">{ show::instant(r.at) }</span>{ sign(t, r) }<span>{ r.what.clone() }</span></button></li> }
     });
-    (html! { <>{ na }<span class="to">{ " ⇄ " }</span>{ nb }</> }, html! { <ul class="jumps">{ for rows }</ul> })
+    (
+        html! { <>{ na }<span class="to">{ " ⇄ " }</span>{ nb }</> },
+        html! { <ul class="jumps">{ for rows }</ul> },
+    )
 }
 
 fn pod_of(state: &State, owner: &str) -> Pod {
@@ -207,10 +236,18 @@ fn pod_of(state: &State, owner: &str) -> Pod {
     state.objects.get(&key).map(|o| Pod::parse(&o.json)).unwrap_or_default()
 }
 
-fn volume_view(t: &Texts, s: &Session, state: &State, owner: &str, volume: &str, select: &Callback<Selection>) -> (Html, Html) {
+fn volume_view(
+    t: &Texts,
+    s: &Session,
+    state: &State,
+    owner: &str,
+    volume: &str,
+    select: &Callback<Selection>,
+) -> (Html, Html) {
     let pod = pod_of(state, owner);
     let files = volume_files(state, &pod, owner, volume);
-    let kind = pod.volumes.iter().find(|(n, _)| n == volume).map(|(_, k)| k.clone()).unwrap_or_default();
+    let kind =
+        pod.volumes.iter().find(|(n, _)| n == volume).map(|(_, k)| k.clone()).unwrap_or_default();
     let items = files.iter().map(|(path, at)| {
         let found = contents(s, state, &pod, owner, volume, path);
         let (len, by) = state
@@ -231,21 +268,35 @@ fn volume_view(t: &Texts, s: &Session, state: &State, owner: &str, volume: &str,
         </details> }
     });
     let body = html! { <><p class="quiet">{ format!("{kind} · {owner}") }</p>
-        if files.is_empty() { <p class="quiet">{ t.empty_volume }</p> }
-        { for items }</> };
+    if files.is_empty() { <p class="quiet">{ t.empty_volume }</p> }
+    { for items }</> };
     (html! { <>{ t.volume }{ " " }{ volume.to_owned() }</> }, body)
 }
 
 /// What a file holds, as far as the trace tells: bytes written and read, laid over each other up
 /// to the instant shown; and the last event that touched them.
-fn contents(s: &Session, state: &State, pod: &Pod, owner: &str, volume: &str, path: &str) -> Option<(Seq, bytes::Bytes)> {
+fn contents(
+    s: &Session,
+    state: &State,
+    pod: &Pod,
+    owner: &str,
+    volume: &str,
+    path: &str,
+) -> Option<(Seq, bytes::Bytes)> {
     const MOST: usize = 16 << 10;
     use podlab_trace::FileOp;
-    let mut held: std::collections::BTreeMap<String, (Seq, Vec<u8>)> = std::collections::BTreeMap::new();
+    let mut held: std::collections::BTreeMap<String, (Seq, Vec<u8>)> =
+        std::collections::BTreeMap::new();
     let timeline = s.around();
     for e in timeline.range(timeline.first(), s.edge()) {
-        let Kind::File { op, path: at, volume: of, to, offset, payload, error, len } = &e.kind else { continue };
-        let here = state.places.get(&e.place).is_some_and(|p| format!("{}/{}", p.namespace, p.pod) == owner);
+        let Kind::File { op, path: at, volume: of, to, offset, payload, error, len } = &e.kind
+        else {
+            continue;
+        };
+        let here = state
+            .places
+            .get(&e.place)
+            .is_some_and(|p| format!("{}/{}", p.namespace, p.pod) == owner);
         if of != volume || !error.is_empty() || !here {
             continue;
         }
@@ -285,7 +336,12 @@ fn contents(s: &Session, state: &State, pod: &Pod, owner: &str, volume: &str, pa
     held.remove(path).filter(|(_, b)| !b.is_empty()).map(|(seq, b)| (seq, b.into()))
 }
 
-fn container_view(t: &'static Texts, state: &State, id: PlaceId, touch: &Callback<Touch>) -> (Html, Html) {
+fn container_view(
+    t: &'static Texts,
+    state: &State,
+    id: PlaceId,
+    touch: &Callback<Touch>,
+) -> (Html, Html) {
     let called = name(state, id);
     let Some(place) = state.places.get(&id) else { return (html! { { called } }, Html::default()) };
     let pod = pod_of(state, &format!("{}/{}", place.namespace, place.pod));
@@ -300,7 +356,8 @@ fn container_view(t: &'static Texts, state: &State, id: PlaceId, touch: &Callbac
         let name = called.clone();
         touch.reform(move |_: MouseEvent| Touch::Logs(name.clone()))
     };
-    let (hold, label) = if life.class == "held" { ("resume", t.resume) } else { ("pause", t.pause) };
+    let (hold, label) =
+        if life.class == "held" { ("resume", t.resume) } else { ("pause", t.pause) };
     let body = html! { <>
         <div class="actions" role="group" aria-label={fill(t.actions_for, &[&called])}>
             <button class="danger" data-testid="kill" onclick={fault("kill")}>{ t.kill }</button>

@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn links_lead_to_the_web_only() {
         assert!(safe("https://kubernetes.io/docs"));
-        for bad in ["javascript:alert(1)", "data:text/html,x", "//x", "JAVASCRIPT:x", "file:///etc"] {
+        for bad in ["javascript:alert(1)", "data:text/html,x", "//x", "JAVASCRIPT:x", "file:///etc"]
+        {
             assert!(!safe(bad), "{bad}");
         }
     }

@@ -51,8 +51,12 @@ pub fn Rows(props: &Props) -> Html {
         let mut s = props.session.0.borrow_mut();
         let (edge, state) = (s.edge(), s.state());
         let list = rows(s.around(), props.list, edge, &filter, &props.who, MOST);
-        let mut places: Vec<String> =
-            state.places.iter().filter(|(_, p)| !p.container.is_empty()).map(|(id, _)| text::place(&state, *id)).collect();
+        let mut places: Vec<String> = state
+            .places
+            .iter()
+            .filter(|(_, p)| !p.container.is_empty())
+            .map(|(id, _)| text::place(&state, *id))
+            .collect();
         places.sort();
         places.dedup();
         (list, places)
@@ -79,16 +83,20 @@ pub fn Rows(props: &Props) -> Html {
         })
     };
     let first = ((top / ROW) as usize).saturating_sub(8).min(list.len().saturating_sub(1));
-    let first = if follow { list.len().saturating_sub((height / ROW) as usize + 16) } else { first };
+    let first =
+        if follow { list.len().saturating_sub((height / ROW) as usize + 16) } else { first };
     let count = (height / ROW) as usize + 24;
     let shown = list.iter().enumerate().skip(first).take(count);
     // Also while an input method composes: the field must never be set to anything but what it
     // shows, or the composition would be lost.
     let oninput = {
         let filter = filter.clone();
-        Callback::from(move |e: InputEvent| filter.set(e.target_unchecked_into::<HtmlInputElement>().value()))
+        Callback::from(move |e: InputEvent| {
+            filter.set(e.target_unchecked_into::<HtmlInputElement>().value())
+        })
     };
-    let onchange = props.want.reform(|e: Event| e.target_unchecked_into::<HtmlSelectElement>().value());
+    let onchange =
+        props.want.reform(|e: Event| e.target_unchecked_into::<HtmlSelectElement>().value());
     let onkeydown = Callback::from(|e: KeyboardEvent| {
         let to = match e.key().as_str() {
             "ArrowDown" => e.target_unchecked_into::<web_sys::Element>().next_element_sibling(),

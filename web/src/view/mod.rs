@@ -5,7 +5,7 @@
 //! - [`gallery`]: the patterns
 //! - [`world`]: one world: its picture, its lists, its time
 //! - [`stage`]: the picture, as SVG; [`canvas`]: the moving marks upon it
-//! - [`transport`]: time
+//! - [`transport`]: the time of world and view
 //! - [`lists`]: messages, logs, events; [`lesson`]: the lesson
 //! - [`inspector`]: one thing, looked at closely; [`payload`]: bytes in several forms
 

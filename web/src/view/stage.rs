@@ -142,7 +142,9 @@ fn pod_view(
         container_view(t, state, place, *rect, id, name, spec, pick, is)
     });
     let mounts = pod.containers.iter().flat_map(|c| {
-        let Some((_, from)) = place.containers.iter().find(|(n, _)| *n == c.name) else { return Vec::new() };
+        let Some((_, from)) = place.containers.iter().find(|(n, _)| *n == c.name) else {
+            return Vec::new();
+        };
         let lines: Vec<Html> = c
             .mounts
             .iter()
@@ -151,7 +153,13 @@ fn pod_view(
                 let x = from.cx() - from.w * 0.28;
                 let b = x.clamp(to.x + 14.0, to.right() - 14.0);
                 let lean = (to.y - from.bottom()) * 0.55;
-                let d = format!("M{x:.1} {:.1}C{x:.1} {:.1} {b:.1} {:.1} {b:.1} {:.1}", from.bottom(), from.bottom() + lean, to.y - lean, to.y);
+                let d = format!(
+                    "M{x:.1} {:.1}C{x:.1} {:.1} {b:.1} {:.1} {b:.1} {:.1}",
+                    from.bottom(),
+                    from.bottom() + lean,
+                    to.y - lean,
+                    to.y
+                );
                 Some(html! { <path class="mount" {d} /> })
             })
             .collect();
@@ -215,11 +223,17 @@ fn container_view(
     let fit = ((r.w - 18.0) / 7.2) as usize;
     let choice = Selection::Container(id.unwrap_or(0));
     let (onclick, onkeydown) = pick(choice.clone());
-    let image = spec.map(|c| c.image.rsplit('/').next().unwrap_or_default().to_owned()).unwrap_or_default();
+    let image =
+        spec.map(|c| c.image.rsplit('/').next().unwrap_or_default().to_owned()).unwrap_or_default();
     let role = spec.map(|c| c.role);
-    let ports: BTreeSet<u16> = place.iter().flat_map(|p| p.listening.iter().map(|(a, _)| a.port())).collect();
+    let ports: BTreeSet<u16> =
+        place.iter().flat_map(|p| p.listening.iter().map(|(a, _)| a.port())).collect();
     let runs = spec.map_or(0, |c| c.restarts).max(place.map_or(0, |p| u64::from(p.run)));
-    let restarts = if runs > 0 { format!(", {}", fill(t.restarts, &[&runs.to_string()])) } else { String::new() };
+    let restarts = if runs > 0 {
+        format!(", {}", fill(t.restarts, &[&runs.to_string()]))
+    } else {
+        String::new()
+    };
     let label = format!("{} {name}, {}{restarts}", t.container, life.text);
     let rail_x = r.cx() + r.w * 0.12;
     html! {
@@ -254,8 +268,14 @@ pub struct Life {
 }
 
 /// How a container is at the instant of `state`.
-pub fn life(t: &Texts, state: &State, place: Option<&podlab_trace::state::Place>, spec: Option<&Container>) -> Life {
-    let target = place.map(|p| format!("{}/{}/{}", p.namespace, p.pod, p.container)).unwrap_or_default();
+pub fn life(
+    t: &Texts,
+    state: &State,
+    place: Option<&podlab_trace::state::Place>,
+    spec: Option<&Container>,
+) -> Life {
+    let target =
+        place.map(|p| format!("{}/{}/{}", p.namespace, p.pod, p.container)).unwrap_or_default();
     if state.faults.keys().any(|(name, of)| name == "pause" && *of == target) {
         return Life { text: t.frozen_program.into(), class: "held" };
     }

@@ -60,14 +60,19 @@ pub fn Transport(props: &Props) -> Html {
     let act = |a: Action| props.act.reform(move |_: MouseEvent| a.clone());
     let speed = if frozen { props.speed } else { s.clock.speed };
     let scrub = props.act.reform(move |e: InputEvent| {
-        let part: f64 = e.target_unchecked_into::<HtmlInputElement>().value().parse().unwrap_or(0.0);
+        let part: f64 =
+            e.target_unchecked_into::<HtmlInputElement>().value().parse().unwrap_or(0.0);
         Action::Look((part * 1e6) as u64)
     });
     let set_speed = props.act.reform(|e: Event| {
-        Action::Speed(e.target_unchecked_into::<HtmlSelectElement>().value().parse().unwrap_or(1000))
+        Action::Speed(
+            e.target_unchecked_into::<HtmlSelectElement>().value().parse().unwrap_or(1000),
+        )
     });
     let behind = show::duration((now as u64).saturating_sub(told) / 1_000_000 * 1_000_000);
-    let name = |v: u32| if v == MAX { t.speed_max.to_owned() } else { format!("{}×", f64::from(v) / 1000.0) };
+    let name = |v: u32| {
+        if v == MAX { t.speed_max.to_owned() } else { format!("{}×", f64::from(v) / 1000.0) }
+    };
     let mut speeds = SPEEDS.to_vec();
     if !speeds.contains(&speed) {
         speeds.push(speed);

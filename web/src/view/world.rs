@@ -111,12 +111,23 @@ impl Component for World {
         if let Some(at) = address.at {
             session.look_at(at);
         }
-        let (ui, handle) = ctx.link().context::<Ui>(ctx.link().callback(Msg::Ui)).expect("a world stands inside the application");
+        let (ui, handle) = ctx
+            .link()
+            .context::<Ui>(ctx.link().callback(Msg::Ui))
+            .expect("a world stands inside the application");
         let world = address.world.clone();
         ctx.link().send_future(async move {
             // Where to begin is a matter of comfort: without an answer the stream begins at 1.
-            let density = api::call("GET", &format!("/api/worlds/{world}/density"), None).await.unwrap_or_default();
-            let counts: Vec<u32> = density["counts"].as_array().map(Vec::as_slice).unwrap_or_default().iter().map(|n| n.as_u64().unwrap_or(0) as u32).collect();
+            let density = api::call("GET", &format!("/api/worlds/{world}/density"), None)
+                .await
+                .unwrap_or_default();
+            let counts: Vec<u32> = density["counts"]
+                .as_array()
+                .map(Vec::as_slice)
+                .unwrap_or_default()
+                .iter()
+                .map(|n| n.as_u64().unwrap_or(0) as u32)
+                .collect();
             let whole: u64 = counts.iter().map(|n| u64::from(*n)).sum();
             Msg::Open(if whole <= OPENING { 1 } else { 0 }, counts)
         });
@@ -126,7 +137,11 @@ impl Component for World {
             EventListener::new(&window(), "resize", move |_| link.send_message(Msg::Resize)),
             EventListener::new(&window(), "keydown", move |e| {
                 let Some(e) = e.dyn_ref::<web_sys::KeyboardEvent>() else { return };
-                let inside = e.target().and_then(|t| t.dyn_into::<Element>().ok()).map(|e| e.tag_name()).unwrap_or_default();
+                let inside = e
+                    .target()
+                    .and_then(|t| t.dyn_into::<Element>().ok())
+                    .map(|e| e.tag_name())
+                    .unwrap_or_default();
                 let typing = matches!(inside.as_str(), "INPUT" | "SELECT" | "TEXTAREA");
                 if e.key() == "Escape" || !(typing || e.ctrl_key() || e.meta_key() || e.alt_key()) {
                     keys.send_message(Msg::Key(e.key()));
@@ -216,7 +231,8 @@ impl Component for World {
                     }
                 }
                 let heard = ctx.link().callback(|()| Msg::Heard);
-                self.stream = Some(Stream::open(&self.address.world, from, self.session.clone(), heard));
+                self.stream =
+                    Some(Stream::open(&self.address.world, from, self.session.clone(), heard));
             }
             Msg::Select(selection) => {
                 let opened = self.selected == Selection::None && selection != Selection::None;
@@ -227,7 +243,8 @@ impl Component for World {
                 };
                 self.keep(ctx);
                 if opened {
-                    gloo_timers::callback::Timeout::new(0, || crate::view::app::focus("inspected")).forget();
+                    gloo_timers::callback::Timeout::new(0, || crate::view::app::focus("inspected"))
+                        .forget();
                 }
             }
             Msg::Panel(panel) => {
@@ -242,7 +259,8 @@ impl Component for World {
             }
             Msg::Touch(Touch::Fault(kind, target)) => {
                 let t = self.ui.t();
-                let name = target.split_once('/').map_or(target.clone(), |(_, name)| name.to_owned());
+                let name =
+                    target.split_once('/').map_or(target.clone(), |(_, name)| name.to_owned());
                 let said = match kind {
                     "kill" => t.did_kill,
                     "pause" => t.did_pause,
@@ -251,16 +269,21 @@ impl Component for World {
                 let said = fill(said, &[&name]);
                 let path = format!("/api/worlds/{}/faults", self.address.world);
                 ctx.link().send_future(async move {
-                    let answer = api::call("POST", &path, Some(json!({"kind": kind, "target": target}))).await;
+                    let answer =
+                        api::call("POST", &path, Some(json!({"kind": kind, "target": target})))
+                            .await;
                     Msg::Done(answer.map(|_| Some(said)))
                 });
             }
-            Msg::Zoom(by) => self.zoom = if by == 0.0 { 1.0 } else { (self.zoom * by).clamp(0.5, 4.0) },
+            Msg::Zoom(by) => {
+                self.zoom = if by == 0.0 { 1.0 } else { (self.zoom * by).clamp(0.5, 4.0) }
+            }
             Msg::Done(Ok(said)) => self.note = said.map(Ok),
             Msg::Done(Err(e)) => self.note = Some(Err(self.told(&e))),
             Msg::Forked(Ok(world)) => {
                 if let Some(id) = world["id"].as_str() {
-                    let address = Address { world: id.into(), at: None, event: None, ..self.address.clone() };
+                    let address =
+                        Address { world: id.into(), at: None, event: None, ..self.address.clone() };
                     ctx.props().go.emit(address);
                 }
             }
@@ -295,7 +318,11 @@ impl Component for World {
                         self.build();
                         return true;
                     }
-                    "k" => Action::Speed(if self.session.0.borrow().clock.speed == 0 { self.speed } else { 0 }),
+                    "k" => Action::Speed(if self.session.0.borrow().clock.speed == 0 {
+                        self.speed
+                    } else {
+                        0
+                    }),
                     "." => Action::Step,
                     "," => Action::Before,
                     "n" => Action::Present,
@@ -315,8 +342,10 @@ impl Component for World {
                 }
             }
             Msg::Restart => {
-                let (pattern, seed) = (self.pattern(), self.address.seed.unwrap_or(crate::view::gallery::SEED));
-                ctx.link().send_future(async move { Msg::Started(api::start(&pattern, seed).await) });
+                let (pattern, seed) =
+                    (self.pattern(), self.address.seed.unwrap_or(crate::view::gallery::SEED));
+                ctx.link()
+                    .send_future(async move { Msg::Started(api::start(&pattern, seed).await) });
             }
             Msg::Started(Ok(world)) => {
                 let (pattern, seed) = (self.pattern(), self.address.seed);
@@ -340,13 +369,16 @@ impl Component for World {
                 let canvas = canvas.cast::<Element>()?;
                 let r = canvas.get_bounding_client_rect();
                 let scale = w / r.width().max(1.0);
-                Some(Msg::Click((f64::from(e.client_x()) - r.x()) * scale, (f64::from(e.client_y()) - r.y()) * scale))
+                Some(Msg::Click(
+                    (f64::from(e.client_x()) - r.x()) * scale,
+                    (f64::from(e.client_y()) - r.y()) * scale,
+                ))
             }
         });
         let tab = |name: &'static str, text: &'static str| {
             let on = self.panel == name;
             html! { <button role="tab" id={format!("tab-{name}")} aria-selected={on.to_string()} aria-controls="panel" data-testid={format!("tab-{name}")}
-                tabindex={if on { "0" } else { "-1" }} onclick={ctx.link().callback(move |_| Msg::Panel(name))}>{ text }</button> }
+            tabindex={if on { "0" } else { "-1" }} onclick={ctx.link().callback(move |_| Msg::Panel(name))}>{ text }</button> }
         };
         let order = ["lesson", "messages", "logs", "events"];
         let at = order.iter().position(|p| *p == self.panel).unwrap_or(0);
@@ -356,11 +388,16 @@ impl Component for World {
                 "ArrowLeft" => (at + order.len() - 1) % order.len(),
                 _ => return None,
             };
-            gloo_timers::callback::Timeout::new(0, move || crate::view::app::focus(&format!("tab-{}", order[to]))).forget();
+            gloo_timers::callback::Timeout::new(0, move || {
+                crate::view::app::focus(&format!("tab-{}", order[to]))
+            })
+            .forget();
             Some(Msg::Panel(order[to]))
         });
-        let list = |list: List| html! { <Rows session={session.clone()} {tick} {list} selected={selected.clone()} select={select.clone()}
-            who={if list == List::Logs { self.who.clone() } else { String::new() }} want={ctx.link().callback(Msg::Who)} /> };
+        let list = |list: List| {
+            html! { <Rows session={session.clone()} {tick} {list} selected={selected.clone()} select={select.clone()}
+            who={if list == List::Logs { self.who.clone() } else { String::new() }} want={ctx.link().callback(Msg::Who)} /> }
+        };
         let panel = match self.panel.as_str() {
             "messages" => list(List::Messages),
             "logs" => list(List::Logs),
@@ -469,7 +506,11 @@ impl World {
 
     fn told(&self, e: &Failure) -> String {
         let t = self.ui.t();
-        if e.reason == "unreachable" { t.server_gone.into() } else { fill(t.failed, &[&e.to_string()]) }
+        if e.reason == "unreachable" {
+            t.server_gone.into()
+        } else {
+            fill(t.failed, &[&e.to_string()])
+        }
     }
 
     fn act(&mut self, ctx: &Context<World>, action: Action) {
@@ -478,14 +519,18 @@ impl World {
         let shown = self.session.0.borrow().told();
         let post = |body: Value| {
             let path = path.clone();
-            ctx.link().send_future(async move { Msg::Done(api::call("POST", &path, Some(body)).await.map(|_| None)) });
+            ctx.link().send_future(async move {
+                Msg::Done(api::call("POST", &path, Some(body)).await.map(|_| None))
+            });
         };
         match action {
             Action::Speed(speed) => {
                 if speed != 0 {
                     self.speed = speed;
                 }
-                post(json!({"speed": if speed == MAX { json!("max") } else { json!(f64::from(speed) / 1000.0) }}));
+                post(
+                    json!({"speed": if speed == MAX { json!("max") } else { json!(f64::from(speed) / 1000.0) }}),
+                );
             }
             Action::Step => {
                 self.session.0.borrow_mut().present();
@@ -494,7 +539,9 @@ impl World {
             Action::Rewind => post(json!({"seek": seconds(shown)})),
             Action::Fork => {
                 ctx.link().send_future(async move {
-                    Msg::Forked(api::call("POST", &path, Some(json!({"fork": seconds(shown)}))).await)
+                    Msg::Forked(
+                        api::call("POST", &path, Some(json!({"fork": seconds(shown)}))).await,
+                    )
                 });
             }
             Action::Look(at) => {
@@ -534,19 +581,25 @@ impl World {
         let link = ctx.link().clone();
         spawn_local(async move {
             let pattern = if pattern.is_empty() {
-                let world = api::call("GET", &format!("/api/worlds/{world}"), None).await.unwrap_or_default();
+                let world = api::call("GET", &format!("/api/worlds/{world}"), None)
+                    .await
+                    .unwrap_or_default();
                 world["pattern"].as_str().unwrap_or_default().to_owned()
             } else {
                 pattern
             };
             // A world without a pattern has no lesson, and the panel says so.
-            let lesson = api::call("GET", &format!("/api/patterns/{pattern}"), None).await.unwrap_or_default();
+            let lesson = api::call("GET", &format!("/api/patterns/{pattern}"), None)
+                .await
+                .unwrap_or_default();
             link.send_message(Msg::Lesson(lesson));
         });
     }
 
     fn lesson_view(&self, t: &'static Texts) -> Html {
-        let Some(lesson) = &self.lesson else { return html! { <p class="quiet">{ t.loading }</p> } };
+        let Some(lesson) = &self.lesson else {
+            return html! { <p class="quiet">{ t.loading }</p> };
+        };
         let tag = self.ui.choices.lang.tag();
         let text = lesson["lesson"][tag].as_str().or(lesson["lesson"]["en"].as_str());
         match text {
@@ -561,11 +614,18 @@ impl World {
         let t = self.ui.t();
         let mut s = self.session.0.borrow_mut();
         let state = s.state();
-        let containers: Vec<_> = state.places.values().filter(|p| !p.pod.is_empty() && !p.container.is_empty()).collect();
+        let containers: Vec<_> = state
+            .places
+            .values()
+            .filter(|p| !p.pod.is_empty() && !p.container.is_empty())
+            .collect();
         let up = containers.iter().filter(|p| p.running).count();
         let flying = s.flights().at(s.shown(), s.around()).count();
         let last = rows(s.around(), List::Messages, s.edge(), "", "", 1);
-        let last = last.first().map_or_else(|| t.nothing_yet.to_owned(), |r| format!("{} → {}: {}", r.who, r.whom, r.what));
+        let last = last.first().map_or_else(
+            || t.nothing_yet.to_owned(),
+            |r| format!("{} → {}: {}", r.who, r.whom, r.what),
+        );
         let how = match (s.view, s.clock.speed) {
             (View::Back { .. }, _) => format!("{} {}", t.scrub, show::instant(s.told())),
             (View::Live, 0) => format!("{} {}", t.world_frozen, show::instant(s.told())),
@@ -573,8 +633,12 @@ impl World {
             (View::Live, _) => t.world_running.to_owned(),
         };
         let running = s.view == View::Live && s.clock.speed != 0;
-        let (flying, last) = if running { ("…".to_owned(), "…".to_owned()) } else { (flying.to_string(), last) };
-        let said = fill(t.summary, &[&how, &up.to_string(), &containers.len().to_string(), &flying, &last]);
+        let (flying, last) =
+            if running { ("…".to_owned(), "…".to_owned()) } else { (flying.to_string(), last) };
+        let said = fill(
+            t.summary,
+            &[&how, &up.to_string(), &containers.len().to_string(), &flying, &last],
+        );
         let new = said != self.spoken;
         self.spoken = said;
         new
@@ -591,16 +655,28 @@ impl World {
         let state = match link {
             Link::Open => Html::default(),
             Link::Connecting => html! { <div class="banner" role="status">{ t.connecting }</div> },
-            Link::Waiting(s) => html! { <div class="banner trouble" role="alert">{ fill(t.reconnecting, &[&s.to_string()]) }{ " " }{ t.server_gone }<button onclick={again}>{ t.try_now }</button></div> },
-            Link::Gone(why) => html! { <div class="banner trouble" role="alert"><span>{ fill(t.world_gone, &[&why]) }{ " " }{ t.world_gone_help }</span>
-                if !self.pattern().is_empty() { <button class="primary" onclick={restart}>{ t.start_again }</button> }</div> },
-            Link::Version(v) => html! { <div class="banner trouble" role="alert">{ fill(t.version_differs, &[&podlab_trace::wire::VERSION.to_string(), &v.to_string()]) }<button onclick={reload}>{ t.reload }</button></div> },
-            Link::Garbled => html! { <div class="banner trouble" role="alert">{ t.bad_data }<button onclick={reload}>{ t.reload }</button></div> },
+            Link::Waiting(s) => {
+                html! { <div class="banner trouble" role="alert">{ fill(t.reconnecting, &[&s.to_string()]) }{ " " }{ t.server_gone }<button onclick={again}>{ t.try_now }</button></div> }
+            }
+            Link::Gone(why) => {
+                html! { <div class="banner trouble" role="alert"><span>{ fill(t.world_gone, &[&why]) }{ " " }{ t.world_gone_help }</span>
+                if !self.pattern().is_empty() { <button class="primary" onclick={restart}>{ t.start_again }</button> }</div> }
+            }
+            Link::Version(v) => {
+                html! { <div class="banner trouble" role="alert">{ fill(t.version_differs, &[&podlab_trace::wire::VERSION.to_string(), &v.to_string()]) }<button onclick={reload}>{ t.reload }</button></div> }
+            }
+            Link::Garbled => {
+                html! { <div class="banner trouble" role="alert">{ t.bad_data }<button onclick={reload}>{ t.reload }</button></div> }
+            }
         };
         let note = match &self.note {
             None => Html::default(),
-            Some(Ok(said)) => html! { <div class="toast" role="status" data-testid="note">{ said.clone() }</div> },
-            Some(Err(said)) => html! { <div class="toast trouble" role="alert" data-testid="note">{ said.clone() }</div> },
+            Some(Ok(said)) => {
+                html! { <div class="toast" role="status" data-testid="note">{ said.clone() }</div> }
+            }
+            Some(Err(said)) => {
+                html! { <div class="toast trouble" role="alert" data-testid="note">{ said.clone() }</div> }
+            }
         };
         html! { <>{ state }{ note }if self.fetching { <div class="toast" role="status">{ t.older }</div> }</> }
     }
