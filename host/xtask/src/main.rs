@@ -69,7 +69,7 @@ enum Command {
     },
     /// Measures, and prints one JSON object a line; progress goes to standard error.
     #[command(
-        after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench round-trips rewind\n  cargo xtask bench > figures.jsonl"
+        after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench loopback rewind\n  cargo xtask bench > figures.jsonl"
     )]
     Bench {
         /// Only these figures.
