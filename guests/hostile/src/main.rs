@@ -1,9 +1,10 @@
-//! What a hostile program does, one way an argument: a world must contain each of them.
+//! What a hostile program does, one way an argument: a world must contain each of them. And the
+//! decent programs that must not notice.
 
 use std::hint::black_box;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
@@ -40,9 +41,25 @@ fn main() {
         Some("shout") => loop {
             println!("{}", "x".repeat(1000));
         },
+        Some("leak-files") => leak_files(),
+        // Decent programs.
+        Some("pace") => pace(),
+        Some("signals") => signals(),
+        Some("cat") => {
+            let mut text = String::new();
+            match std::io::stdin().read_to_string(&mut text) {
+                Ok(n) => println!("{n} bytes: {text}"),
+                Err(error) => println!("{error}"),
+            }
+        }
+        Some("exit") => {
+            let code = std::env::args().nth(2).and_then(|c| c.parse().ok());
+            std::process::exit(code.unwrap_or(0));
+        }
         _ => {
             eprintln!(
-                "hostile spin | trap | recurse | allocate | flood [ADDR] | fill-disk | leak-handles | zero-poll | shout"
+                "hostile spin | trap | recurse | allocate | flood [ADDR] | fill-disk | leak-handles | leak-files \
+                 | zero-poll | shout | pace | signals | cat | exit CODE"
             );
             std::process::exit(2);
         }
@@ -96,6 +113,41 @@ fn fill() {
         match file.write(&piece) {
             Ok(n) => written += n as u64,
             Err(error) => return println!("after {written} bytes: {error}"),
+        }
+    }
+}
+
+/// Small files without end: it is names, not bytes, that fill the disk.
+fn leak_files() {
+    for n in 0u64.. {
+        if let Err(error) = std::fs::write(format!("/file-{n}"), []) {
+            return println!("after {n} files: {error}");
+        }
+    }
+}
+
+/// A line a second, with the milliseconds it came late.
+fn pace() {
+    let start = Instant::now();
+    for n in 1u32.. {
+        std::thread::sleep((Duration::from_secs(1) * n).saturating_sub(start.elapsed()));
+        let late = start.elapsed().saturating_sub(Duration::from_secs(1) * n);
+        println!("tick {n} late {} ms", late.as_millis());
+    }
+}
+
+/// Says which signals come; SIGTERM ends it in its own way.
+fn signals() {
+    let mut file = match std::fs::File::open("/dev/signals") {
+        Ok(file) => file,
+        Err(error) => return println!("no signals: {error}"),
+    };
+    println!("waiting");
+    let mut signal = [0];
+    while let Ok(1) = file.read(&mut signal) {
+        println!("signal {}", signal[0]);
+        if signal == [15] {
+            std::process::exit(0);
         }
     }
 }

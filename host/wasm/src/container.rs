@@ -238,7 +238,7 @@ async fn execute(
         wasi: wasi.build(),
         table,
         meter: meter.clone(),
-        limits: Limits::new(spec.memory_limit, memory),
+        limits: Limits::new(spec.memory_limit, memory, meter.clone()),
     };
     let mut store = Store::new(&spec.program.engine, context);
     store.limiter(|context| &mut context.limits);

@@ -81,7 +81,9 @@ impl Engine {
         // Thousands of programs: address space and the kernel's map count run out before memory
         // does, so reserve little and guard little.
         config.memory_reservation(1 << 20);
-        config.memory_reservation_for_growth(1 << 20);
+        // A memory that outgrows its place is copied to a new one with this much room: with less,
+        // a program that grows page by page would cost the square of its size.
+        config.memory_reservation_for_growth(64 << 20);
         config.memory_guard_size(64 << 10);
         config.max_wasm_stack(512 << 10);
         config.async_stack_size(1 << 20);

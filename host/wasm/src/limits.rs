@@ -1,9 +1,16 @@
 //! How much memory a program may take.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use wasmtime::{ResourceLimiter, Result};
+
+use crate::metering::Meter;
 
 /// What a program may take when its container sets no limit, in bytes.
 const DEFAULT_MEMORY: usize = 1 << 30;
+/// How many bytes of new memory cost one unit of fuel: the kernel has to clear them.
+const BYTES_PER_FUEL: u64 = 16;
 /// No table of a program is longer.
 const MAX_TABLE: usize = 1 << 20;
 
@@ -27,16 +34,14 @@ impl std::error::Error for OutOfMemory {}
 pub struct Limits {
     limit: Option<usize>,
     used: usize,
-    shared: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    shared: Arc<AtomicU64>,
+    meter: Meter,
 }
 
 impl Limits {
-    pub(crate) fn new(
-        limit: Option<u64>,
-        shared: std::sync::Arc<std::sync::atomic::AtomicU64>,
-    ) -> Limits {
+    pub(crate) fn new(limit: Option<u64>, shared: Arc<AtomicU64>, meter: Meter) -> Limits {
         let limit = limit.map(|l| usize::try_from(l).unwrap_or(usize::MAX));
-        Limits { limit, used: 0, shared }
+        Limits { limit, used: 0, shared, meter }
     }
 }
 
@@ -58,8 +63,11 @@ impl ResourceLimiter for Limits {
         {
             return Ok(false);
         }
+        if current > 0 {
+            self.meter.owe((desired.saturating_sub(current)) as u64 / BYTES_PER_FUEL);
+        }
         self.used = wanted;
-        self.shared.store(wanted as u64, std::sync::atomic::Ordering::Relaxed);
+        self.shared.store(wanted as u64, Relaxed);
         Ok(true)
     }
 

@@ -38,6 +38,8 @@ struct Shared {
     last: AtomicU64,
     /// Fuel paid in advance at yields.
     advance: AtomicU64,
+    /// Fuel for what the host did in between, to be paid with the next call.
+    owed: AtomicU64,
 }
 
 impl Meter {
@@ -55,6 +57,11 @@ impl Meter {
         Ok(())
     }
 
+    /// Adds to what the next call pays.
+    pub(crate) fn owe(&self, fuel: u64) {
+        self.shared.owed.fetch_add(fuel, Relaxed);
+    }
+
     /// The fuel used since it was asked last and not paid yet.
     fn due(&self, store: &StoreContextMut<'_, Context>) -> wasmtime::Result<u64> {
         let now = store.get_fuel()?;
@@ -65,7 +72,11 @@ impl Meter {
         if covered > 0 {
             self.shared.advance.store(advance - covered, Relaxed);
         }
-        Ok(used - covered)
+        let owed = self.shared.owed.load(Relaxed);
+        if owed > 0 {
+            self.shared.owed.store(0, Relaxed);
+        }
+        Ok(used - covered + owed)
     }
 
     /// Runs `program`, which must be a call into the store that this meter is attached to.

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
-use podlab_sim::Handle;
 use podlab_sim::sync::Signal;
+use podlab_sim::{Handle, Time};
 use podlab_trace::{Kind, PlaceId, Stream, Trace};
 use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
@@ -14,6 +15,11 @@ use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, Stream
 const MAX_LINE: usize = 16 << 10;
 /// What one write may bring, in bytes.
 const MAX_WRITE: usize = 64 << 10;
+/// How fast the container runtime takes a program's lines, in bytes a virtual second. Nobody
+/// sensible writes faster, and a program that only shouts must not fill the trace at once.
+const RATE: u64 = 16 << 20;
+/// How far a program may be ahead of that, in ns: 256 KiB.
+const AHEAD: Duration = Duration::from_micros(15_625);
 
 /// What a program reads as standard input. Cheap to clone. Closed and empty by default.
 #[derive(Clone, Default)]
@@ -105,6 +111,8 @@ pub struct Output {
     place: PlaceId,
     stream: Stream,
     line: Arc<Mutex<Vec<u8>>>,
+    /// When everything written so far is taken.
+    taken: Arc<Mutex<Time>>,
     sink: Sink,
     /// Whether lines become log events.
     logged: bool,
@@ -120,7 +128,7 @@ impl Output {
         logged: bool,
     ) -> Output {
         let (sim, trace) = (sim.clone(), trace.clone());
-        Output { sim, trace, place, stream, line: Arc::default(), sink, logged }
+        Output { sim, trace, place, stream, line: Arc::default(), taken: Arc::default(), sink, logged }
     }
 
     fn take(&self, bytes: &[u8]) {
@@ -181,13 +189,23 @@ impl StdoutStream for Output {
 
 #[async_trait::async_trait]
 impl Pollable for Output {
-    async fn ready(&mut self) {}
+    async fn ready(&mut self) {
+        let at = *self.taken.lock().expect("output lock");
+        if at > self.sim.now() + AHEAD {
+            self.sim.sleep(at.since(self.sim.now() + AHEAD)).await;
+        }
+    }
 }
 
 impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         if bytes.len() > MAX_WRITE {
             return Err(StreamError::trap("the program wrote more than check-write had permitted"));
+        }
+        let span = Duration::from_nanos(bytes.len() as u64 * 1_000_000_000 / RATE);
+        {
+            let mut taken = self.taken.lock().expect("output lock");
+            *taken = (*taken).max(self.sim.now()) + span;
         }
         self.take(&bytes);
         Ok(())
@@ -198,6 +216,7 @@ impl OutputStream for Output {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(MAX_WRITE)
+        let late = *self.taken.lock().expect("output lock") > self.sim.now() + AHEAD;
+        Ok(if late { 0 } else { MAX_WRITE })
     }
 }
