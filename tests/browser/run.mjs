@@ -1,0 +1,54 @@
+// Starts Podlab on a free port and walks the page in a real browser (page.mjs).
+// PODLAB is the binary, CHROMIUM the browser. Ends with "# pass N" and "# fail N".
+import { spawn } from "node:child_process";
+import { createServer } from "node:net";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const podlab = process.env.PODLAB ?? join(here, "../../target/podlab");
+const state = mkdtempSync(join(tmpdir(), "podlab-browser-"));
+
+const port = await new Promise((resolve) => {
+  const probe = createServer().listen(0, "127.0.0.1", () => {
+    const { port } = probe.address();
+    probe.close(() => resolve(port));
+  });
+});
+const server = spawn(podlab, ["up", "--no-open", "--port", String(port), "--state", state], {
+  stdio: ["ignore", "inherit", "inherit"],
+});
+let gone = false;
+server.on("exit", () => (gone = true));
+
+const base = `http://127.0.0.1:${port}`;
+const until = Date.now() + 30_000;
+for (;;) {
+  const up = await fetch(`${base}/healthz`).then((r) => r.ok, () => false);
+  if (up) break;
+  if (gone || Date.now() > until) {
+    console.error("podlab did not start");
+    process.exit(1);
+  }
+  await new Promise((r) => setTimeout(r, 100));
+}
+
+const walk = spawn(process.execPath, [join(here, "page.mjs")], {
+  env: { ...process.env, BASE_URL: base },
+  stdio: ["ignore", "pipe", "inherit"],
+});
+let text = "";
+walk.stdout.on("data", (d) => {
+  text += d;
+  process.stdout.write(d);
+});
+const code = await new Promise((r) => walk.on("close", r));
+server.kill("SIGTERM");
+rmSync(state, { recursive: true, force: true });
+const count = (re) => text.split("\n").filter((l) => re.test(l)).length;
+const [pass, fail] = [count(/^ok /), count(/^not ok /)];
+console.log(`# pass ${pass}`);
+console.log(`# fail ${fail}`);
+process.exit(code === 0 && fail === 0 && pass > 0 ? 0 : 1);
