@@ -11,6 +11,13 @@
 #![warn(missing_docs)]
 
 pub mod api;
+pub mod control_plane;
+pub mod events;
+mod kubelet;
+mod namespaces;
 pub mod runtime;
+mod scheduler;
 pub mod schema;
 pub mod store;
+
+pub use control_plane::{Cluster, ControlPlane, Delays, NodeSpec};
