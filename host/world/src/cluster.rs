@@ -72,7 +72,7 @@ impl Cluster {
             external: true,
         });
         let gateway = Gateway::new(sim, outside.stack(place));
-        let api = Api::new(&store).with_logs(Arc::new(control.clone()));
+        let api = Api::new(&store).with_logs(control.logs());
         Cluster { sim: sim.clone(), net, store, api, control, runtime, gateway }
     }
 
