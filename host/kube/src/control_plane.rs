@@ -143,6 +143,7 @@ impl ControlPlane {
         crate::namespaces::start(&shared);
         crate::kubelet::start(&shared);
         crate::scheduler::start(&shared);
+        crate::endpoints::start(&shared);
         ControlPlane { shared }
     }
 

@@ -12,6 +12,7 @@
 
 pub mod api;
 pub mod control_plane;
+mod endpoints;
 pub mod events;
 mod kubelet;
 mod namespaces;

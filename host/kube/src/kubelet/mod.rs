@@ -17,6 +17,7 @@ mod env;
 pub(crate) mod exec;
 mod files;
 mod handler;
+mod heartbeat;
 mod hooks;
 mod log;
 pub(crate) mod node;
@@ -52,6 +53,7 @@ pub(crate) fn start(shared: &Arc<Shared>) {
         }
     });
     for node in shared.nodes.values() {
+        heartbeat::start(shared, node);
         let (shared, node) = (shared.clone(), node.clone());
         shared.clone().sim.spawn(async move {
             loop {
@@ -134,6 +136,7 @@ pub(crate) fn node_down(shared: &Arc<Shared>, name: &str) -> Result<(), String> 
             program.running.kill();
         }
     }
+    heartbeat::lost(shared, node);
     Ok(())
 }
 
@@ -173,6 +176,7 @@ pub(crate) fn node_up(shared: &Arc<Shared>, name: &str) -> Result<(), String> {
         cell.touch();
         work(Ctx { shared: shared.clone(), node: node.clone(), cell });
     }
+    heartbeat::back(shared, node);
     node.changed.notify();
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use podlab_net::{Namespace, NamespaceSpec, Net, Stack};
+use podlab_net::{NamespaceSpec, Net, Stack};
 use podlab_sim::Handle;
 use podlab_sim::sync::Signal;
 use podlab_trace::{PlaceId, Trace};
@@ -25,7 +25,6 @@ pub(crate) struct NodeCell {
     pub(crate) ip: Ipv4Addr,
     /// What the node itself does (its kubelet, probes).
     pub(crate) place: PlaceId,
-    pub(crate) namespace: Namespace,
     pub(crate) stack: Stack,
     /// The first address of its pods, and how many there are.
     cidr: (u32, u32),
@@ -89,7 +88,6 @@ impl NodeCell {
             spec,
             ip,
             place,
-            namespace,
             stack,
             cidr: (base, size),
             state: Mutex::new(state),
