@@ -22,5 +22,5 @@ pub mod limits;
 pub mod metering;
 
 pub use container::{Container, ContainerSpec, Exit};
-pub use engine::{Engine, EngineOptions, LoadError, Program};
+pub use engine::{Engine, EngineOptions, LoadError, MAX_PROGRAM, Program};
 pub use host::stdio::{Sink, Stdin};

@@ -90,8 +90,10 @@ fn a_full_disk_is_an_error_that_the_program_sees() {
     let mut p = pair(&["hostile", "fill-disk"], Start { quota: Some(8 * MIB), ..Start::default() });
     let exit = p.world.until_exit(&p.hostile, seconds(10));
     assert_eq!(exit.code, 0);
+    // std's own library turns every error of a stream into EIO; the world says
+    // `insufficient-space` (see programs.rs).
     let text = p.hostile.text();
-    assert!(text.starts_with("after ") && text.contains("No space left on device"), "{text}");
+    assert!(text.starts_with("after ") && text.contains("I/O error"), "{text}");
     assert!(p.hostile.root.used() <= 8 * MIB, "{}", p.hostile.root.used());
     p.world.pass(seconds(1));
     p.decent_kept_its_pace();
@@ -111,7 +113,7 @@ fn disk_without_a_quota_has_an_end_or_can_be_killed() {
     p.world.pass(Duration::from_millis(100));
     p.can_be_killed();
     let used = p.hostile.root.used();
-    assert!(used < 512 * MIB, "{} MiB in 0.1 s", used / MIB);
+    assert!(used < 128 * MIB, "{} MiB in 0.1 s", used / MIB);
 }
 
 #[test]
@@ -135,12 +137,17 @@ fn a_flood_of_connections_ends_in_an_error() {
     }
     let refused = p.world.start(&program("hostile"), &["hostile", "flood", "127.0.0.1:7001"]);
     p.world.pass(Duration::from_millis(200));
-    assert!(!refused.text().contains("after 0 connections"), "the port is free again: {}", refused.text());
+    assert!(
+        !refused.text().contains("after 0 connections"),
+        "the port is free again: {}",
+        refused.text()
+    );
 }
 
 #[test]
 fn endless_allocation_meets_the_limit_of_its_container() {
-    let mut p = pair(&["hostile", "allocate"], Start { memory_limit: Some(48 * MIB), ..Start::default() });
+    let mut p =
+        pair(&["hostile", "allocate"], Start { memory_limit: Some(48 * MIB), ..Start::default() });
     let exit = p.world.until_exit(&p.hostile, seconds(30));
     assert_eq!((exit.code, exit.reason.as_str()), (137, "OOMKilled"), "{exit:?}");
     assert!(p.hostile.container.memory() <= 48 * MIB);
@@ -171,8 +178,17 @@ fn a_trap_tells_where() {
 
 #[test]
 fn every_way_can_be_ended_in_the_middle() {
-    for way in ["spin", "allocate", "fill-disk", "leak-handles", "leak-files", "flood", "recurse", "zero-poll", "shout"]
-    {
+    for way in [
+        "spin",
+        "allocate",
+        "fill-disk",
+        "leak-handles",
+        "leak-files",
+        "flood",
+        "recurse",
+        "zero-poll",
+        "shout",
+    ] {
         let mut p = pair(&["hostile", way], Start { quota: Some(64 * MIB), ..Start::default() });
         // Early enough that none of them is through.
         p.world.pass(Duration::from_micros(700));
@@ -213,8 +229,11 @@ fn an_open_signal_device_takes_signals() {
 }
 
 #[test]
-fn exit_codes_are_those_of_the_program() {
-    for (given, code, reason) in [("0", 0, "Completed"), ("1", 1, "Error"), ("3", 3, "Error"), ("255", 255, "Error")] {
+fn an_exit_is_success_or_not() {
+    // `wasi:cli/exit`, as std uses it, knows no other codes; `exit-with-code` is in programs.rs.
+    for (given, code, reason) in
+        [("0", 0, "Completed"), ("1", 1, "Error"), ("3", 1, "Error"), ("255", 1, "Error")]
+    {
         let mut p = pair(&["hostile", "exit", given], Start::default());
         let exit = p.world.until_exit(&p.hostile, seconds(1));
         assert_eq!((exit.code, exit.reason.as_str()), (code, reason));
@@ -245,7 +264,13 @@ fn a_seed_decides_everything_and_the_driver_nothing() {
         let ways = ["pace", "spin", "flood", "zero-poll", "leak-handles", "fill-disk"];
         let runs: Vec<Run> = ways
             .iter()
-            .map(|way| world.start_with(&hostile, &[way, way], Start { quota: Some(4 * MIB), ..Start::default() }))
+            .map(|way| {
+                world.start_with(
+                    &hostile,
+                    &[way, way],
+                    Start { quota: Some(4 * MIB), ..Start::default() },
+                )
+            })
             .collect();
         let end = podlab_sim::Time::from_secs(1) + Duration::from_millis(500);
         while world.now() < end {

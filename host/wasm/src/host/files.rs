@@ -18,9 +18,14 @@ use crate::bindings::wasi::filesystem::types::{
     self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
     MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
 };
+use crate::metering::Meter;
 
 /// The most one read or write moves, in bytes.
 const MAX_MOVE: usize = 64 << 10;
+
+/// How many bytes written cost one unit of fuel: copying is not free, and a program must not be
+/// able to fill the memory of the real machine in no time.
+const BYTES_PER_FUEL: u64 = 4;
 
 /// An open file or directory of a program.
 pub struct Descriptor {
@@ -104,6 +109,7 @@ struct FileWriter {
     /// `None` appends.
     offset: Option<u64>,
     sim: podlab_sim::Handle,
+    meter: Meter,
     delay: u64,
 }
 
@@ -170,6 +176,7 @@ impl Pollable for FileWriter {
 impl OutputStream for FileWriter {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.delay = self.handle.write_delay();
+        self.meter.owe(bytes.len() as u64 / BYTES_PER_FUEL);
         match &mut self.offset {
             Some(offset) => {
                 let n = self.handle.write(&bytes, *offset).map_err(stream_error)?;
@@ -324,6 +331,7 @@ impl types::HostDescriptor for View<'_> {
         if delay > 0 {
             self.sim.sleep(Duration::from_nanos(delay)).await;
         }
+        self.meter.owe(bytes.len() as u64 / BYTES_PER_FUEL);
         Ok(handle.write(&bytes, offset)? as u64)
     }
 
@@ -472,8 +480,13 @@ impl View<'_> {
         if !handle.mode().1 {
             return Err(ErrorCode::BadDescriptor.into());
         }
-        let stream: DynOutputStream =
-            Box::new(FileWriter { handle, offset, sim: self.sim.clone(), delay: 0 });
+        let stream: DynOutputStream = Box::new(FileWriter {
+            handle,
+            offset,
+            sim: self.sim.clone(),
+            meter: self.meter.clone(),
+            delay: 0,
+        });
         Ok(self.table.push(stream)?)
     }
 }

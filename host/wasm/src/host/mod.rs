@@ -40,6 +40,7 @@ pub struct View<'a> {
     pub(crate) sim: &'a Handle,
     pub(crate) stack: &'a Stack,
     pub(crate) mounts: &'a Mounts,
+    pub(crate) meter: &'a Meter,
     pub(crate) table: &'a mut ResourceTable,
 }
 
@@ -56,6 +57,7 @@ pub fn view(context: &mut Context) -> View<'_> {
         sim: &context.sim,
         stack: &context.stack,
         mounts: &context.mounts,
+        meter: &context.meter,
         table: &mut context.table,
     }
 }

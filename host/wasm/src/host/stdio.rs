@@ -128,7 +128,16 @@ impl Output {
         logged: bool,
     ) -> Output {
         let (sim, trace) = (sim.clone(), trace.clone());
-        Output { sim, trace, place, stream, line: Arc::default(), taken: Arc::default(), sink, logged }
+        Output {
+            sim,
+            trace,
+            place,
+            stream,
+            line: Arc::default(),
+            taken: Arc::default(),
+            sink,
+            logged,
+        }
     }
 
     fn take(&self, bytes: &[u8]) {

@@ -127,9 +127,7 @@ impl Run {
 
     /// How it ended; it must have.
     pub fn exit(&self) -> Exit {
-        self.container
-            .exit()
-            .unwrap_or_else(|| panic!("still at work, and wrote: {}", self.text()))
+        self.container.exit().unwrap_or_else(|| panic!("still at work, and wrote: {}", self.text()))
     }
 }
 

@@ -1,18 +1,30 @@
 //! Programs that no compiler would make.
 
 use wasm_encoder::{
-    CodeSection, ConstExpr, DataSection, EntityType, ExportKind, ExportSection, Function, FunctionSection,
-    GlobalSection, GlobalType, ImportSection, Instruction, MemorySection, MemoryType, Module, TypeSection, ValType,
+    CodeSection, ConstExpr, DataSection, EntityType, ExportKind, ExportSection, Function,
+    FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction, MemorySection,
+    MemoryType, Module, TypeSection, ValType,
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 /// A function that a module imports.
-pub struct Import(pub &'static str, pub &'static str, pub &'static [ValType], pub &'static [ValType]);
+pub struct Import(
+    pub &'static str,
+    pub &'static str,
+    pub &'static [ValType],
+    pub &'static [ValType],
+);
 
 /// A module with these imports, one page of memory that begins with `data`, and one function
 /// that runs `code` under the name `entry`. Function `i` is import `i`.
-pub fn module(imports: &[Import], entry: &str, results: &[ValType], data: &[u8], code: &[Instruction<'_>]) -> Vec<u8> {
+pub fn module(
+    imports: &[Import],
+    entry: &str,
+    results: &[ValType],
+    data: &[u8],
+    code: &[Instruction<'_>],
+) -> Vec<u8> {
     let mut types = TypeSection::new();
     let mut imported = ImportSection::new();
     for (i, Import(module, name, params, results)) in imports.iter().enumerate() {
@@ -25,7 +37,13 @@ pub fn module(imports: &[Import], entry: &str, results: &[ValType], data: &[u8],
     let mut functions = FunctionSection::new();
     functions.function(n).function(n + 1);
     let mut memories = MemorySection::new();
-    memories.memory(MemoryType { minimum: 2, maximum: None, memory64: false, shared: false, page_size_log2: None });
+    memories.memory(MemoryType {
+        minimum: 2,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
     let mut globals = GlobalSection::new();
     globals.global(
         GlobalType { val_type: ValType::I32, mutable: true, shared: false },
