@@ -111,8 +111,8 @@ fn text_module(text: &[u8], code: &[I<'_>]) -> Vec<u8> {
 fn a_module_of_wasi_0_1_runs() {
     let write =
         [I::I32Const(1), I::I32Const(0), I::I32Const(1), I::I32Const(8), I::Call(0), I::Drop];
-    let (exit, run) = run(&text_module(b"hello from 0.1\n", &write));
-    assert_eq!((exit.code, run.text().as_str()), (0, "hello from 0.1\n"), "{exit:?}");
+    let (exit, first) = run(&text_module(b"hello from 0.1\n", &write));
+    assert_eq!((exit.code, first.text().as_str()), (0, "hello from 0.1\n"), "{exit:?}");
     let mut code = write.to_vec();
     code.extend([I::I32Const(1), I::Call(1)]);
     let (exit, run) = run(&text_module(b"bye\n", &code));
