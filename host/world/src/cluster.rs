@@ -111,6 +111,22 @@ impl Cluster {
         self.runtime.set_images(images);
     }
 
+    /// Opens a connection from outside: to `service.namespace:port`, `address:port`, or
+    /// `pod/NAME:port` (`pod/NAMESPACE/NAME:port`), which goes to the pod past its Services.
+    ///
+    /// # Errors
+    /// If the target is not of that form, or there is no such pod.
+    pub fn open(&self, id: u64, target: &str) -> Result<(), String> {
+        let Some(pod) = target.strip_prefix("pod/") else { return self.gateway.open(id, target) };
+        let (name, port) = pod.rsplit_once(':').ok_or("write pod/NAME:port")?;
+        let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
+        let address = self
+            .control
+            .pod_address(namespace, name)
+            .ok_or_else(|| format!("pod {namespace}/{name} has no address"))?;
+        self.gateway.open(id, &format!("{address}:{port}"))
+    }
+
     /// Breaks something, or mends it.
     ///
     /// # Errors

@@ -267,7 +267,7 @@ impl World {
                 }
                 Err(why) => Outcome::Refused(why),
             },
-            Input::Open { id, target } => match self.cluster.gateway().open(id, &target) {
+            Input::Open { id, target } => match self.cluster.open(id, &target) {
                 Ok(()) => Outcome::Done,
                 Err(why) => {
                     let failed = crate::gateway::Outside::Failed(why.clone());
