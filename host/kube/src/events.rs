@@ -161,22 +161,34 @@ impl Recorder {
             }
             similar.1 = now;
             let combined = similar.0 >= SIMILAR && !known;
-            let spam = memory.spam.entry(object).or_insert((BURST, now));
-            let refilled = now.saturating_sub(spam.1) / REFILL;
-            if refilled > 0 {
-                *spam = (spam.0.saturating_add(refilled).min(BURST), spam.1 + refilled * REFILL);
-            }
-            if spam.0 == 0 {
-                return;
-            }
-            spam.0 -= 1;
             if combined {
                 (group, format!("(combined from similar events): {message}"))
             } else {
                 (exact, message.to_owned())
             }
         };
-        self.write(about, &key, severity, reason, &message, now);
+        // What is not written counts all the same.
+        let count = self.lock().same.get_mut(&key).map_or(1, |c| {
+            c.count += 1;
+            c.at = now;
+            c.count
+        });
+        if self.allows(&object, now) {
+            self.write(about, &key, severity, reason, &message, count);
+        }
+    }
+
+    /// The filter against floods: a bucket of tokens for each source and object.
+    fn allows(&self, object: &str, now: u64) -> bool {
+        let mut memory = self.lock();
+        let spam = memory.spam.entry(object.to_owned()).or_insert((BURST, now));
+        let refilled = now.saturating_sub(spam.1) / REFILL;
+        if refilled > 0 {
+            *spam = (spam.0.saturating_add(refilled).min(BURST), spam.1 + refilled * REFILL);
+        }
+        let free = spam.0 > 0;
+        spam.0 = spam.0.saturating_sub(1);
+        free
     }
 
     fn write(
@@ -186,18 +198,15 @@ impl Recorder {
         severity: &str,
         reason: &str,
         message: &str,
-        now: u64,
+        count: u64,
     ) {
+        let now = self.store.sim().unix_nanos();
         let seen = object::time(now);
         let repeated = {
-            let mut memory = self.lock();
-            memory.same.get_mut(key).map(|c| {
-                c.count += 1;
-                c.at = now;
-                (c.namespace.clone(), c.name.clone(), c.count)
-            })
+            let memory = self.lock();
+            memory.same.get(key).map(|c| (c.namespace.clone(), c.name.clone()))
         };
-        if let Some((namespace, name, count)) = repeated
+        if let Some((namespace, name)) = repeated
             && let Some(old) = self.store.get("events", &namespace, &name)
         {
             let mut event = Value::clone(&old);
@@ -267,12 +276,13 @@ impl Recorder {
     /// Removes events whose time is over. Nothing waits for this: it happens when the next one
     /// is written.
     fn expire(&self, now: u64) {
+        let mut ended = false;
         loop {
             let (namespace, name) = {
                 let mut memory = self.lock();
                 match memory.written.front() {
                     Some((at, ..)) if at + TTL <= now => {}
-                    _ => return,
+                    _ => break,
                 }
                 let (_, namespace, name) = memory.written.pop_front().expect("looked above");
                 (namespace, name)
@@ -282,11 +292,14 @@ impl Recorder {
             if seen + TTL <= now {
                 // It may have been deleted by hand meanwhile.
                 let _ = self.store.delete("events", &namespace, &name, &DeleteOptions::default());
-                let mut memory = self.lock();
-                memory.same.retain(|_, c| c.at + TTL > now);
-                memory.similar.retain(|_, (_, at)| *at + TTL > now);
-                memory.spam.retain(|_, (_, at)| *at + BURST * REFILL > now);
+                ended = true;
             }
+        }
+        if ended {
+            let mut memory = self.lock();
+            memory.same.retain(|_, c| c.at + TTL > now);
+            memory.similar.retain(|_, (_, at)| *at + TTL > now);
+            memory.spam.retain(|_, (_, at)| *at + BURST * REFILL > now);
         }
     }
 }

@@ -156,6 +156,7 @@ pub(crate) fn node_up(shared: &Arc<Shared>, name: &str) -> Result<(), String> {
         {
             let mut inner = cell.lock();
             inner.stop = cell::Stop::No;
+            inner.reported = None;
             for c in &mut inner.containers {
                 c.busy = false;
                 c.stopping = false;

@@ -254,7 +254,11 @@ fn containers(ctx: &Ctx, next: &mut Next) {
                 }
             }
         }
-        if *hooking {
+        let starting = {
+            let inner = ctx.cell.lock();
+            inner.containers[i].busy && !inner.containers[i].running()
+        };
+        if *hooking || starting {
             // The kubelet starts containers one by one, and a postStart hook belongs to a start.
             return;
         }

@@ -57,7 +57,7 @@ fn phase(inner: &Inner) -> &'static str {
     let pending = inner.containers.iter().any(|c| match c.role {
         Role::Init => !begun(inner) && c.ended().is_none_or(|e| e.code != 0),
         Role::Sidecar => !begun(inner) && (!c.running() || !c.started),
-        Role::Main => matches!(c.state, State::Waiting(..)) && c.last.is_none(),
+        Role::Main => (matches!(c.state, State::Waiting(..)) || c.hooking) && c.last.is_none(),
     });
     if pending { "Pending" } else { "Running" }
 }

@@ -1,0 +1,12 @@
+//! Pods as their owners see them: when what happens, and what the status and the events say.
+#![allow(missing_docs)]
+
+mod cluster;
+mod life;
+mod placement;
+mod probes;
+mod program;
+mod restarts;
+mod services;
+mod termination;
+mod volumes;
