@@ -38,7 +38,7 @@ pub fn module(
     functions.function(n).function(n + 1);
     let mut memories = MemorySection::new();
     memories.memory(MemoryType {
-        minimum: 2,
+        minimum: 8,
         maximum: None,
         memory64: false,
         shared: false,
@@ -60,9 +60,19 @@ pub fn module(
     }
     body.instruction(&Instruction::End);
     codes.function(&body);
-    // Memory for what the host hands over: always the second page.
+    // Memory for what the host hands over: each piece after the last, on multiples of 64 KiB.
     let mut realloc = Function::new([]);
-    realloc.instruction(&Instruction::I32Const(65_536)).instruction(&Instruction::End);
+    realloc
+        .instruction(&Instruction::GlobalGet(0))
+        .instruction(&Instruction::GlobalGet(0))
+        .instruction(&Instruction::LocalGet(3))
+        .instruction(&Instruction::I32Const(65_535))
+        .instruction(&Instruction::I32Add)
+        .instruction(&Instruction::I32Const(-65_536))
+        .instruction(&Instruction::I32And)
+        .instruction(&Instruction::I32Add)
+        .instruction(&Instruction::GlobalSet(0))
+        .instruction(&Instruction::End);
     codes.function(&realloc);
     let mut bytes = DataSection::new();
     bytes.active(0, &ConstExpr::i32_const(0), data.iter().copied());
