@@ -19,7 +19,6 @@ const EPOCH: u64 = 1_795_237_178_000_000_000;
 pub struct Cluster {
     pub sim: Sim,
     pub trace: Trace,
-    pub net: Net,
     pub store: Store,
     pub control: ControlPlane,
     pub programs: Arc<Programs>,
@@ -39,7 +38,7 @@ impl Cluster {
         let control = ControlPlane::start(control_plane::Cluster {
             sim: sim.handle(),
             trace: trace.clone(),
-            net: net.clone(),
+            net,
             store: store.clone(),
             runtime: programs.clone(),
             nodes: (1..=nodes)
@@ -52,7 +51,7 @@ impl Cluster {
                 .collect(),
             delays,
         });
-        Cluster { sim, trace, net, store, control, programs }
+        Cluster { sim, trace, store, control, programs }
     }
 
     /// Lets the world run until `seconds` after its beginning.
