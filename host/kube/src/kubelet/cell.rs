@@ -57,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) volumes: BTreeMap<String, Volume>,
     /// Init containers first, each in the order of the spec.
     pub(crate) containers: Vec<ContainerCell>,
+    /// A main container was started in this sandbox: init containers have done their work.
+    pub(crate) begun: bool,
     /// When the kubelet took the pod on.
     pub(crate) started: Time,
     pub(crate) stop: Stop,
@@ -239,6 +241,7 @@ impl PodCell {
             ip: None,
             volumes: BTreeMap::new(),
             containers,
+            begun: false,
             started: now,
             stop: Stop::No,
             conditions: IndexMap::new(),
@@ -284,9 +287,9 @@ impl PodCell {
         self.wake.until(|| self.lock().dirty.then_some(())).await;
     }
 
-    /// The object changed in the store.
-    pub(crate) fn update(&self, new: &Object) {
-        let matters = {
+    /// The object changed in the store. Says whether its labels or annotations did.
+    pub(crate) fn update(&self, new: &Object) -> bool {
+        let (matters, words) = {
             let mut inner = self.lock();
             let old = std::mem::replace(&mut inner.object, new.clone());
             let meta = |o: &Object, field: &str| o["metadata"][field].clone();
@@ -298,11 +301,13 @@ impl PodCell {
             {
                 inner.pod = Arc::new(pod);
             }
-            main || words || old["status"]["conditions"] != new["status"]["conditions"]
+            let conditions = old["status"]["conditions"] != new["status"]["conditions"];
+            (main || words || conditions, words)
         };
         if matters {
             self.touch();
         }
+        words
     }
 
     /// The object was removed from the store.

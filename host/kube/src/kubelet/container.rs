@@ -25,6 +25,7 @@ pub(crate) fn start(ctx: &Ctx, i: usize) {
         ctx.shared.sim.spawn(async move { life(&body, i).await })
     };
     let mut inner = ctx.cell.lock();
+    inner.begun |= inner.containers[i].role == Role::Main;
     let c = &mut inner.containers[i];
     c.busy = true;
     c.stopping = false;

@@ -77,8 +77,9 @@ fn take(shared: &Arc<Shared>, node: &Arc<NodeCell>, change: &Change) {
         shared.trace.took(cell.place, change.event);
         if change.verb == Verb::Deleted {
             cell.remove();
-        } else {
-            cell.update(object);
+        } else if cell.update(object) {
+            let ctx = Ctx { shared: shared.clone(), node: node.clone(), cell: cell.clone() };
+            volumes::refresh_later(&ctx);
         }
         return;
     }
@@ -157,6 +158,8 @@ pub(crate) fn node_up(shared: &Arc<Shared>, name: &str) -> Result<(), String> {
             let mut inner = cell.lock();
             inner.stop = cell::Stop::No;
             inner.reported = None;
+            // In a new sandbox, init containers do their work again.
+            inner.begun = false;
             for c in &mut inner.containers {
                 c.busy = false;
                 c.stopping = false;
@@ -171,6 +174,12 @@ pub(crate) fn node_up(shared: &Arc<Shared>, name: &str) -> Result<(), String> {
                         finished: now,
                         container_id: c.container_id.clone(),
                     });
+                }
+                if c.role == cell::Role::Init
+                    && let State::Ended(ended) = &c.state
+                {
+                    c.last = Some(ended.clone());
+                    c.state = State::Waiting(String::new(), String::new());
                 }
             }
         }

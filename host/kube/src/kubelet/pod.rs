@@ -85,14 +85,20 @@ fn sync(ctx: &Ctx) -> Next {
         }
     }
     if ctx.cell.lock().verdict.is_some() {
-        if ctx.cell.lock().stop == Stop::No {
-            stop::pod(ctx, grace(ctx));
+        match stopping {
+            Stop::No => stop::pod(ctx, grace(ctx)),
+            Stop::Until(_) => {}
+            Stop::Done => stop::kill_all(ctx),
         }
         return Next::Wake;
     }
     if status::outcome(&ctx.cell.lock()).is_some() {
         // Nothing is started any more; sidecars end with the mains.
         stop::rest(ctx, grace(ctx));
+        if !ctx.cell.lock().containers.iter().any(super::cell::ContainerCell::running) {
+            // Its address and volumes are free for others.
+            stop::kill_all(ctx);
+        }
         return Next::Wake;
     }
     let sandbox = {
@@ -223,11 +229,7 @@ fn containers(ctx: &Ctx, next: &mut Next) {
         };
         inner.containers.iter().map(view).collect()
     };
-    // Once a main container was started, init containers have done their work.
-    let begun = {
-        let inner = ctx.cell.lock();
-        inner.containers.iter().any(|c| c.role == Role::Main && (c.runs > 0 || c.busy))
-    };
+    let begun = ctx.cell.lock().begun;
     for (i, (role, busy, started, hooking, state)) in view.iter().enumerate() {
         match role {
             Role::Init if begun => {}

@@ -79,10 +79,9 @@ async fn probing(ctx: &Ctx, i: usize, what: What, probe: &Probe, began: Time) {
         let (ok, text) = once(ctx, i, probe, timeout).await;
         tell(ctx, i, what, ok, &text);
         run = if run.0 == ok { (ok, run.1.saturating_add(1)) } else { (ok, 1) };
-        if run.1 >= if ok { passes } else { failures } {
-            if decided(ctx, i, what, ok, probe) {
-                return;
-            }
+        let enough = run.1 >= if ok { passes } else { failures };
+        if enough && decided(ctx, i, what, ok, probe) {
+            return;
         }
         ctx.shared.sim.sleep_until(next).await;
     }

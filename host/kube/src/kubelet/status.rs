@@ -32,16 +32,12 @@ pub(crate) fn outcome(inner: &Inner) -> Option<bool> {
             (Role::Init, Some(0)) => {}
             (Role::Init, Some(_)) => return Some(false),
             // Init containers are not looked at any more once a main was started.
-            (Role::Init, None) if begun(inner) => {}
+            (Role::Init, None) if inner.begun => {}
             (Role::Main, Some(code)) => success &= code == 0,
             _ => return None,
         }
     }
     Some(success)
-}
-
-fn begun(inner: &Inner) -> bool {
-    inner.containers.iter().any(|c| c.role == Role::Main && c.runs > 0)
 }
 
 fn policy(inner: &Inner) -> &str {
@@ -55,8 +51,8 @@ fn phase(inner: &Inner) -> &'static str {
         return if success { "Succeeded" } else { "Failed" };
     }
     let pending = inner.containers.iter().any(|c| match c.role {
-        Role::Init => !begun(inner) && c.ended().is_none_or(|e| e.code != 0),
-        Role::Sidecar => !begun(inner) && (!c.running() || !c.started),
+        Role::Init => !inner.begun && c.ended().is_none_or(|e| e.code != 0),
+        Role::Sidecar => !inner.begun && (!c.running() || !c.started),
         Role::Main => (matches!(c.state, State::Waiting(..)) || c.hooking) && c.last.is_none(),
     });
     if pending { "Pending" } else { "Running" }
@@ -199,10 +195,10 @@ fn conditions(ctx: &Ctx, inner: &mut Inner, phase: &str) -> Value {
     let names = |bad: &dyn Fn(&ContainerCell) -> bool| -> Vec<String> {
         inner.containers.iter().filter(|c| bad(c)).map(|c| c.spec.name.clone()).collect()
     };
-    let begun = begun(inner);
+    let begun = inner.begun;
     let incomplete = names(&|c| match c.role {
         Role::Init => !begun && c.ended().is_none_or(|e| e.code != 0),
-        Role::Sidecar => !begun && !(c.running() && c.started),
+        Role::Sidecar => !(begun || c.running() && c.started),
         Role::Main => false,
     });
     let unready = names(&|c| match c.role {

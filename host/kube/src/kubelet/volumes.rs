@@ -246,11 +246,7 @@ pub(crate) fn follow(shared: &Arc<Shared>) {
                 for cell in cells {
                     let Some(node) = shared.nodes.get(&cell.node) else { continue };
                     let ctx = Ctx { shared: shared.clone(), node: node.clone(), cell };
-                    let body = ctx.clone();
-                    ctx.spawn(async move {
-                        body.shared.sim.sleep(body.shared.delays().config).await;
-                        refresh(&body);
-                    });
+                    refresh_later(&ctx);
                 }
             }
         });
@@ -274,8 +270,17 @@ fn refers(cell: &PodCell, kind: &str, name: &str) -> bool {
     })
 }
 
+/// Brings what changed into the pod's volumes, after the delay.
+pub(crate) fn refresh_later(ctx: &Ctx) {
+    let body = ctx.clone();
+    ctx.spawn(async move {
+        body.shared.sim.sleep(body.shared.delays().config).await;
+        refresh(&body);
+    });
+}
+
 /// Publishes what has changed.
-pub(crate) fn refresh(ctx: &Ctx) {
+fn refresh(ctx: &Ctx) {
     let pod = ctx.cell.lock().pod.clone();
     for spec in pod.spec.iter().flat_map(|s| s.volumes.iter().flatten()) {
         if spec.empty_dir.is_some() || spec.persistent_volume_claim.is_some() {

@@ -103,6 +103,41 @@ fn a_node_that_lost_its_power_comes_back_with_its_pods() {
 }
 
 #[test]
+fn after_a_power_cut_init_containers_do_their_work_again() {
+    let mut c = Cluster::with(7, 1, Default::default());
+    c.pod(
+        "p",
+        json!({
+            "initContainers": [container("i", "sleep 2 exit 0")],
+            "containers": [container("c", "stay")],
+        }),
+    );
+    c.until(5.0);
+    c.control.node_down("node-1").unwrap();
+    c.until(10.0);
+    c.control.node_up("node-1").unwrap();
+    c.until(11.5);
+    assert_eq!(c.summary("p"), "Pending | i running unready 1 | c Unknown(255) unready 0");
+    c.until(20.0);
+    assert_eq!(c.summary("p"), "Running | i Completed(0) ready 1 | c running ready 1");
+}
+
+#[test]
+fn a_pod_that_is_done_gives_its_address_back_and_keeps_its_log() {
+    let mut c = Cluster::with(7, 1, Default::default());
+    let once = json!({"restartPolicy": "Never", "containers": [container("c", "say done exit 0")]});
+    for i in 0..300 {
+        // More than a node has addresses.
+        c.pod(&format!("p{i}"), once.clone());
+        c.until(f64::from(i + 1));
+    }
+    c.until(310.0);
+    assert_eq!(c.summary("p299"), "Succeeded | c Completed(0) unready 0");
+    assert_eq!(c.condition("p299", "Ready"), "False PodCompleted");
+    assert_eq!(c.log("p0", "c"), ["done"]);
+}
+
+#[test]
 fn a_thousand_pods_become_ready() {
     let mut c = Cluster::with(7, 10, Default::default());
     for i in 0..1000 {

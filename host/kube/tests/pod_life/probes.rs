@@ -151,3 +151,22 @@ fn probes_are_in_the_trace() {
     }
     assert!((6..=7).contains(&seen), "{seen}");
 }
+
+#[test]
+fn ten_probed_pods_stay_as_they_are_for_hours() {
+    let mut c = Cluster::new();
+    let probe =
+        json!({"readinessProbe": {"httpGet": http()}, "livenessProbe": {"httpGet": http()}});
+    for i in 0..10 {
+        c.pod(
+            &format!("p{i}"),
+            json!({"containers": [with(container("c", "serve 8080 stay"), probe.clone())]}),
+        );
+    }
+    c.until(10.0);
+    let before = c.store.version();
+    c.until(7210.0);
+    assert_eq!(c.summary("p9"), "Running | c running ready 0");
+    // Only the three nodes' leases were written, and events that ended their time removed.
+    assert!(c.store.version() - before <= 3 * 720 + 100, "{}", c.store.version() - before);
+}
