@@ -119,15 +119,6 @@ impl Account {
         self.usage.lock().expect("usage lock")
     }
 
-    /// Turns units of work into ns, carrying the remainder to the next payment.
-    fn price(&self, fuel: u64) -> u64 {
-        let mut u = self.usage();
-        let total = u128::from(fuel) * 1_000_000_000 + u128::from(u.owed);
-        let rate = u128::from(self.cpu.fuel_per_second);
-        u.owed = (total % rate) as u64;
-        (total / rate) as u64
-    }
-
     /// Pays for `fuel` units of work without leaving the current poll, where that is exactly
     /// what paying slowly would do. `Err` holds the price in ns, to be given to
     /// [`pay`](Account::pay).
@@ -135,18 +126,20 @@ impl Account {
     /// # Errors
     /// The price, if other programs or timers must run first, or the limit is reached.
     pub fn try_charge(&self, fuel: u64) -> Result<(), u64> {
-        let ns = self.price(fuel);
-        if ns == 0 && !self.usage().frozen {
+        let mut u = self.usage();
+        let ns = u.price(fuel, self.cpu.fuel_per_second);
+        if ns == 0 && !u.frozen {
             return Ok(());
         }
         let mut cores = self.cpu.cores();
-        if cores.free == 0 || !cores.waiting.is_empty() {
+        if cores.free == 0 || !cores.waiting.is_empty() || u.frozen {
             return Err(ns);
         }
-        let mut u = self.usage();
-        u.refill(self.cpu.sim.now());
-        if u.frozen || (u.quota.is_some() && u.budget <= 0) {
-            return Err(ns);
+        if u.quota.is_some() {
+            u.refill(self.cpu.sim.now());
+            if u.budget <= 0 {
+                return Err(ns);
+            }
         }
         if !self.cpu.sim.try_advance(Duration::from_nanos(ns)) {
             return Err(ns);
@@ -197,6 +190,19 @@ impl Account {
 }
 
 impl Usage {
+    /// Turns units of work into ns, carrying the remainder to the next payment.
+    fn price(&mut self, fuel: u64, rate: u64) -> u64 {
+        // Called at every host call of every program: one 64-bit division where that is enough.
+        if let Some(total) = fuel.checked_mul(1_000_000_000).and_then(|t| t.checked_add(self.owed)) {
+            let ns = total / rate;
+            self.owed = total - ns * rate;
+            return ns;
+        }
+        let total = u128::from(fuel) * 1_000_000_000 + u128::from(self.owed);
+        self.owed = (total % u128::from(rate)) as u64;
+        (total / u128::from(rate)) as u64
+    }
+
     fn refill(&mut self, now: Time) {
         let Some(quota) = self.quota else { return };
         let period = now.as_nanos() / PERIOD.as_nanos() as u64;
