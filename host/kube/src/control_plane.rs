@@ -144,6 +144,7 @@ impl ControlPlane {
         crate::kubelet::start(&shared);
         crate::scheduler::start(&shared);
         crate::endpoints::start(&shared);
+        crate::proxy::start(&shared);
         ControlPlane { shared }
     }
 

@@ -3,6 +3,9 @@
 //! # Layout
 //! - [`store`]: the objects, their rules, watches
 //! - [`runtime`]: how the kubelet gets images and programs
+//! - [`control_plane`]: what acts on the objects; [`events`]: what it says
+//! - `kubelet`: a node's pods; `scheduler`: which node; `namespaces`: their beginning and end
+//! - `endpoints`: who answers for a Service; `proxy`: how that gets around
 //! - [`schema`]: what fields there are, for strict decoding and merging
 //! - [`api`]: the REST paths of the API server over the store
 //!
@@ -16,6 +19,7 @@ mod endpoints;
 pub mod events;
 mod kubelet;
 mod namespaces;
+mod proxy;
 pub mod runtime;
 mod scheduler;
 pub mod schema;

@@ -147,6 +147,8 @@ pub(crate) struct Program {
     pub(crate) stack: Stack,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
+    /// CPU weight, CPU limit in millicores, memory limit in bytes.
+    pub(crate) share: (u32, Option<u32>, Option<u64>),
 }
 
 /// What a container is doing.

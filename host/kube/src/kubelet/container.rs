@@ -63,8 +63,10 @@ async fn life(ctx: &Ctx, i: usize) {
     let began = ctx.now();
     let Run { spec, log, message, mounts, stack, env, .. } = run;
     let args = spec.args.clone();
+    let share = (spec.cpu_weight, spec.cpu_limit, spec.memory_limit);
     let running = ctx.shared.runtime.start(spec);
-    let program = Program { running: running.clone(), mounts, stack: stack.clone(), args, env };
+    let program =
+        Program { running: running.clone(), mounts, stack: stack.clone(), args, env, share };
     let probed = ctx.cell.lock().containers[i].spec.startup_probe.is_some();
     ctx.change(i, |c| {
         if let State::Ended(ended) = &c.state {
@@ -139,7 +141,7 @@ async fn pull(ctx: &Ctx, i: usize) -> Option<ImageInfo> {
     ctx.shared.sim.sleep(if present { delay / 8 } else { delay }).await;
     match ctx.shared.runtime.image(&name) {
         Ok(image) => {
-            let took = podlab_duration(ctx.now().since(began));
+            let took = go_duration(ctx.now().since(began));
             ctx.node.lock().images.insert(name.clone());
             let text =
                 format!("Successfully pulled image {name:?} in {took} ({took} including waiting)");
@@ -162,7 +164,7 @@ async fn pull(ctx: &Ctx, i: usize) -> Option<ImageInfo> {
 }
 
 /// As Go prints a duration: "412ms", "1.5s".
-fn podlab_duration(d: Duration) -> String {
+fn go_duration(d: Duration) -> String {
     if d < Duration::from_secs(1) {
         format!("{}ms", d.as_millis())
     } else {

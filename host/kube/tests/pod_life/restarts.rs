@@ -121,3 +121,20 @@ fn a_killed_container_comes_back() {
     let why = c.control.kill("default", "p", "x").unwrap_err();
     assert_eq!(why, "pod default/p has no container \"x\": it has c, d");
 }
+
+#[test]
+fn what_is_said_again_is_counted_and_forgotten_after_an_hour() {
+    let mut c = Cluster::new();
+    let probe = json!({"readinessProbe": {"tcpSocket": {"port": 9}, "periodSeconds": 60}});
+    c.pod("p", json!({"containers": [crate::cluster::with(container("c", "stay"), probe)]}));
+    c.until(130.0);
+    let ip = c.status("p")["podIP"].as_str().unwrap().to_owned();
+    let said = format!(
+        "Warning Unhealthy (x3): Readiness probe failed: dial tcp {ip}:9: connect: connection refused"
+    );
+    assert_eq!(c.events("p").last(), Some(&said));
+    assert_eq!(c.events("p").iter().filter(|e| e.contains("Unhealthy")).count(), 1);
+    c.until(3700.0);
+    let events = c.events("p");
+    assert!(events.len() == 1 && events[0].contains("Unhealthy"), "{events:?}");
+}
