@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use podlab_net::{Service, ServicePort};
 use podlab_sim::sync::channel;
@@ -46,7 +46,25 @@ pub(crate) fn start(shared: &Arc<Shared>) {
 struct View {
     services: BTreeMap<Key, Object>,
     slices: BTreeMap<Key, BTreeMap<String, Object>>,
-    names: BTreeMap<Key, BTreeSet<String>>,
+    /// The names that the name server has, by Service.
+    names: Arc<Mutex<BTreeMap<String, BTreeSet<String>>>>,
+    /// How many changes were sent out.
+    published: u64,
+    applied: Applied,
+}
+
+/// The newest change that a node has applied, by node and Service.
+type Applied = Arc<Mutex<BTreeMap<(String, String), u64>>>;
+
+/// News that set out together may arrive in any order; older news change nothing any more.
+fn overtaken(applied: &Applied, node: &str, service: &str, number: u64) -> bool {
+    let mut applied = applied.lock().expect("nothing panics while it holds this");
+    let newest = applied.entry((node.to_owned(), service.to_owned())).or_default();
+    if *newest > number {
+        return true;
+    }
+    *newest = number;
+    false
 }
 
 impl View {
@@ -75,31 +93,39 @@ impl View {
         let service = self.services.get(at);
         let known = service.and_then(|s| self.service(at, s));
         let names = service.map(|s| self.addresses(at, s)).unwrap_or_default();
-        let before =
-            self.names.insert(at.clone(), names.keys().cloned().collect()).unwrap_or_default();
-        let gone: Vec<String> = before.into_iter().filter(|n| !names.contains_key(n)).collect();
         let name = format!("{}/{}", at.0, at.1);
         let delay = shared.delays().proxy;
+        self.published += 1;
+        let number = self.published;
         for node in shared.nodes.keys() {
-            let (shared, node, name, known) =
-                (shared.clone(), node.clone(), name.clone(), known.clone());
+            let (shared, node, known) = (shared.clone(), node.clone(), known.clone());
+            let (name, applied) = (name.clone(), self.applied.clone());
             shared.clone().sim.spawn(async move {
                 shared.sim.sleep(delay).await;
+                if overtaken(&applied, &node, &name, number) {
+                    return;
+                }
                 match known {
                     Some(service) => shared.net.set_service_on(&node, service),
                     None => shared.net.remove_service_on(&node, &name),
                 }
             });
         }
-        let shared = shared.clone();
+        let (shared, applied) = (shared.clone(), self.applied.clone());
+        let installed = self.names.clone();
         shared.clone().sim.spawn(async move {
             shared.sim.sleep(delay).await;
+            if overtaken(&applied, "", &name, number) {
+                return;
+            }
             // Clients outside of the cluster (gateways, tests) come in as through a node.
             match known {
                 Some(service) => shared.net.set_service_on("", service),
                 None => shared.net.remove_service_on("", &name),
             }
-            for name in gone {
+            let now: BTreeSet<String> = names.keys().cloned().collect();
+            let before = installed.lock().expect("never held across anything").insert(name, now);
+            for name in before.into_iter().flatten().filter(|n| !names.contains_key(n)) {
                 shared.net.remove_name(&name);
             }
             for (name, addresses) in names {

@@ -40,6 +40,11 @@ pub(crate) fn start(shared: &Arc<Shared>) {
         placed: BTreeMap::new(),
         waiting: BTreeSet::new(),
     };
+    // It begins with the nodes there are, as with a cache that has synced.
+    for object in shared.store.list("nodes", None) {
+        let name = object::name(&object).to_owned();
+        scheduler.nodes.entry(name).or_default().object = Some(object);
+    }
     // Both kinds of changes come through one queue, in the order in which they happened.
     let (changes, mut inbox) = channel();
     for kind in ["nodes", "pods"] {

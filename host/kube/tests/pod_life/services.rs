@@ -143,3 +143,17 @@ fn a_lost_node_is_noticed_and_its_pods_are_given_up() {
     assert_eq!(ready(&c), "True");
     assert!(c.get("web").is_none());
 }
+
+#[test]
+fn whatever_the_order_a_world_begins_in_pods_find_nodes_and_services_are_routed() {
+    for seed in 1..30 {
+        let mut c = Cluster::with(seed, 2, delays(1));
+        service(&c, "web", "web", json!({}));
+        c.pod("web", web("web", "serve 8080 stay", json!({})));
+        c.pod("client", json!({"containers": [container("c", "sleep 5 get web 80 stay")]}));
+        c.until(8.0);
+        assert_eq!(c.log("client", "c"), ["200"], "seed {seed}");
+        let events = c.events("web").join("\n");
+        assert!(!events.contains("FailedScheduling"), "seed {seed}: {events}");
+    }
+}
