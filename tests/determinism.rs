@@ -167,7 +167,9 @@ fn looking_changes_nothing() {
             if at.as_nanos() / 250_000_000 % (n as u64 + 1) == 0 {
                 let (_, count, _) = watched.trace().read_encoded(*read + 1, 1 << 16);
                 *read += u64::from(count);
-                for path in ["/api/v1/pods", "/api/v1/namespaces/default/pods/web", "/api/v1/events"] {
+                for path in
+                    ["/api/v1/pods", "/api/v1/namespaces/default/pods/web", "/api/v1/events"]
+                {
                     let response = watched.look(&podlab_kube::api::Request::new("GET", path));
                     assert_ne!(response.status, 500, "{path}");
                 }

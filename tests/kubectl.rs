@@ -125,5 +125,8 @@ fn a_learner_changes_things_with_kubectl() {
     std::fs::write(&manifest, text.replace("image:", "imagee:")).unwrap();
     let refused = up.kubectl(&["apply", "-f", file]);
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(error.contains("strict decoding error: unknown field \"spec.containers[0].imagee\""), "{error}");
+    assert!(
+        error.contains("strict decoding error: unknown field \"spec.containers[0].imagee\""),
+        "{error}"
+    );
 }

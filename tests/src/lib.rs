@@ -1,6 +1,10 @@
 //! What the end-to-end tests and the figures share: the shipped guests and patterns as
 //! `cargo xtask build` left them, and small worlds.
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests and figures live on real time")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "tests and figures live on real time"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,7 +45,8 @@ pub fn images(engine: &Engine) -> Result<Images> {
         let compiled = std::fs::read(path.with_extension("cwasm"))?;
         let program = engine.load_precompiled(&compiled)?;
         for tag in ["v1", "v2", "latest"] {
-            let image = Image::plain(&format!("{name}:{tag}"), wasm.clone().into(), program.clone());
+            let image =
+                Image::plain(&format!("{name}:{tag}"), wasm.clone().into(), program.clone());
             images.add(image.into());
         }
     }
@@ -78,7 +83,8 @@ fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) -
 /// If a manifest is refused.
 pub fn world_of(engine: &Engine, images: &Images, pattern: &str, seed: u64) -> Result<World> {
     let catalogue = catalogue()?;
-    let pattern = catalogue.get(pattern).with_context(|| format!("there is no pattern {pattern}"))?;
+    let pattern =
+        catalogue.get(pattern).with_context(|| format!("there is no pattern {pattern}"))?;
     let mut world = World::new(engine, images, WorldOptions { seed, ..WorldOptions::default() });
     for manifest in &pattern.file.manifests {
         let text = pattern.text(manifest).with_context(|| format!("{manifest} is not text"))?;

@@ -345,7 +345,10 @@ impl Scenario {
             )
             .collect();
         if !(1..=50).contains(&self.world.nodes) || !(1..=64).contains(&self.world.cores) {
-            return Err(("world".into(), "world: a cluster has 1 to 50 nodes of 1 to 64 cores".into()));
+            return Err((
+                "world".into(),
+                "world: a cluster has 1 to 50 nodes of 1 to 64 cores".into(),
+            ));
         }
         for step in &self.steps {
             match step {

@@ -193,7 +193,8 @@ impl Usage {
     /// Turns units of work into ns, carrying the remainder to the next payment.
     fn price(&mut self, fuel: u64, rate: u64) -> u64 {
         // Called at every host call of every program: one 64-bit division where that is enough.
-        if let Some(total) = fuel.checked_mul(1_000_000_000).and_then(|t| t.checked_add(self.owed)) {
+        if let Some(total) = fuel.checked_mul(1_000_000_000).and_then(|t| t.checked_add(self.owed))
+        {
             let ns = total / rate;
             self.owed = total - ns * rate;
             return ns;

@@ -47,11 +47,20 @@ impl World {
         }
         let path = format!("{collection}/{name}");
         let patched = self.api(request("PATCH", &path, "application/merge-patch+json", body));
-        if patched.status < 300 { Ok(format!("{resource}/{name} configured")) } else { Err(message(&patched)) }
+        if patched.status < 300 {
+            Ok(format!("{resource}/{name} configured"))
+        } else {
+            Err(message(&patched))
+        }
     }
 
     /// The path of a kind's collection, and the resource's singular name.
-    fn path_of(&self, kind: &str, api_version: Option<&str>, namespace: &str) -> Result<(String, String), String> {
+    fn path_of(
+        &self,
+        kind: &str,
+        api_version: Option<&str>,
+        namespace: &str,
+    ) -> Result<(String, String), String> {
         let rows = self.store().rows();
         let row = rows
             .iter()
@@ -91,8 +100,8 @@ fn request(method: &str, path: &str, content_type: &str, body: Vec<u8>) -> Reque
 fn message(response: &Response) -> String {
     let podlab_kube::api::Body::Full(body) = &response.body else { return "no answer".into() };
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
-    parsed
-        .as_ref()
-        .and_then(|v| v["message"].as_str())
-        .map_or_else(|| format!("status {}: {}", response.status, String::from_utf8_lossy(body)), str::to_owned)
+    parsed.as_ref().and_then(|v| v["message"].as_str()).map_or_else(
+        || format!("status {}: {}", response.status, String::from_utf8_lossy(body)),
+        str::to_owned,
+    )
 }

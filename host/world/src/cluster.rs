@@ -38,7 +38,13 @@ pub struct Cluster {
 
 impl Cluster {
     /// Puts the parts together and starts the control plane.
-    pub fn start(sim: &Handle, trace: &Trace, _: &Engine, images: &Images, options: &WorldOptions) -> Cluster {
+    pub fn start(
+        sim: &Handle,
+        trace: &Trace,
+        _: &Engine,
+        images: &Images,
+        options: &WorldOptions,
+    ) -> Cluster {
         let net = Net::new(sim, trace, NetOptions::default());
         let store = Store::new(sim, trace);
         let runtime = Arc::new(WasmRuntime::new(sim, trace, images, options));
@@ -197,7 +203,14 @@ impl Cluster {
     ///
     /// # Errors
     /// If the container does not run.
-    pub fn exec(&self, id: u64, namespace: &str, pod: &str, container: &str, command: Vec<String>) -> Result<(), String> {
+    pub fn exec(
+        &self,
+        id: u64,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        command: Vec<String>,
+    ) -> Result<(), String> {
         let outbox = self.gateway.outbox().clone();
         let sink = outbox.clone();
         let output: Output = Arc::new(Mutex::new(move |_: Stream, bytes: &[u8]| {
@@ -227,7 +240,9 @@ impl Cluster {
         }
         match name.split('/').collect::<Vec<_>>()[..] {
             [ns, pod] if !ns.is_empty() && !pod.is_empty() => Ok(LinkEnd::Namespace(name.into())),
-            _ => Err(format!("{name:?} is no end of a link: write namespace/pod, a node, `outside` or `*`")),
+            _ => Err(format!(
+                "{name:?} is no end of a link: write namespace/pod, a node, `outside` or `*`"
+            )),
         }
     }
 }

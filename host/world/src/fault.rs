@@ -120,7 +120,9 @@ impl Fault {
             | Fault::DnsUp { target }
             | Fault::VolumeFull { target }
             | Fault::VolumeFreed { target } => target.clone(),
-            Fault::Partition { a, b, one_way } => format!("{a} {} {b}", if *one_way { "->" } else { "<->" }),
+            Fault::Partition { a, b, one_way } => {
+                format!("{a} {} {b}", if *one_way { "->" } else { "<->" })
+            }
             Fault::Link { a, b, .. } | Fault::Heal { a, b } => format!("{a} <-> {b}"),
         }
     }

@@ -166,7 +166,8 @@ impl Gateway {
 }
 
 fn parse(target: &str) -> Result<(String, u16), String> {
-    let wrong = || format!("{target:?} is not a target: write service.namespace:port or address:port");
+    let wrong =
+        || format!("{target:?} is not a target: write service.namespace:port or address:port");
     let (host, port) = target.rsplit_once(':').ok_or_else(wrong)?;
     let port: u16 = port.parse().map_err(|_| wrong())?;
     let host = host.trim_start_matches('[').trim_end_matches(']');

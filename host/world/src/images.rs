@@ -97,11 +97,7 @@ impl Images {
             return self.by_digest.get(digest.trim_start_matches("blake3:"));
         }
         let tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
-        if tagged {
-            self.by_name.get(name)
-        } else {
-            self.by_name.get(&format!("{name}:latest"))
-        }
+        if tagged { self.by_name.get(name) } else { self.by_name.get(&format!("{name}:latest")) }
     }
 
     /// The image with this digest.
@@ -138,7 +134,9 @@ fn check_name(name: &str) -> Result<(), ImageError> {
             && part.as_bytes()[0].is_ascii_alphanumeric()
     };
     match name.rsplit_once(':') {
-        Some((repo, tag)) if good(repo) && good(tag) && !tag.contains('/') && name.len() <= 255 => Ok(()),
+        Some((repo, tag)) if good(repo) && good(tag) && !tag.contains('/') && name.len() <= 255 => {
+            Ok(())
+        }
         _ => Err(ImageError::Name(name.into())),
     }
 }

@@ -92,7 +92,9 @@ pub enum RecordingError {
     #[error("this is not a Podlab recording (it does not begin with {:?})", std::str::from_utf8(MAGIC).unwrap_or(""))]
     NotARecording,
     /// It is of another version.
-    #[error("the recording has format version {found}, this podlab reads version {VERSION}: use the podlab that made it")]
+    #[error(
+        "the recording has format version {found}, this podlab reads version {VERSION}: use the podlab that made it"
+    )]
     Version {
         /// The version of the file.
         found: u32,
@@ -256,7 +258,8 @@ mod tests {
             at,
             input: Input::Fault(Fault::Kill { target: target.into() }),
         };
-        let mark = |now, inputs, last| Mark { now, inputs, last, digest: [7; 32], sums: vec![1, 2] };
+        let mark =
+            |now, inputs, last| Mark { now, inputs, last, digest: [7; 32], sums: vec![1, 2] };
         Recording {
             header,
             inputs: vec![input(5, "a"), input(9, "b")],

@@ -54,7 +54,11 @@ pub enum Comparison {
 ///
 /// # Errors
 /// If one is missing or cannot be compiled.
-pub fn images(engine: &Engine, known: &Images, recording: &Recording) -> Result<Images, ReplayError> {
+pub fn images(
+    engine: &Engine,
+    known: &Images,
+    recording: &Recording,
+) -> Result<Images, ReplayError> {
     let mut known = known.clone();
     let mut out = Images::new();
     for image in &recording.header.carried {
@@ -71,7 +75,8 @@ pub fn images(engine: &Engine, known: &Images, recording: &Recording) -> Result<
             source: ImageError::Unknown(digest.clone()),
         })?;
         out.add(found.clone());
-        out.tag(name, digest).map_err(|source| ReplayError::Image { name: name.clone(), source })?;
+        out.tag(name, digest)
+            .map_err(|source| ReplayError::Image { name: name.clone(), source })?;
     }
     // Images added while the world ran are inputs; they must be reachable by digest.
     for image in known.all() {
@@ -85,7 +90,12 @@ pub fn images(engine: &Engine, known: &Images, recording: &Recording) -> Result<
 ///
 /// # Errors
 /// If an image is missing, or the world gets stuck.
-pub fn replay(engine: &Engine, known: &Images, recording: &Recording, until: Time) -> Result<World, ReplayError> {
+pub fn replay(
+    engine: &Engine,
+    known: &Images,
+    recording: &Recording,
+    until: Time,
+) -> Result<World, ReplayError> {
     let mut world = begin(engine, known, recording)?;
     run(&mut world, until)?;
     Ok(world)
@@ -120,7 +130,11 @@ pub fn run(world: &mut World, until: Time) -> Result<(), ReplayError> {
 ///
 /// # Errors
 /// If an image is missing, or the world gets stuck.
-pub fn compare(engine: &Engine, known: &Images, recording: &Recording) -> Result<Comparison, ReplayError> {
+pub fn compare(
+    engine: &Engine,
+    known: &Images,
+    recording: &Recording,
+) -> Result<Comparison, ReplayError> {
     let images = images(engine, known, recording)?;
     let mut world = World::new(engine, &images, recording.header.options.clone());
     let mut before = 0;

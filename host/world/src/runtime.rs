@@ -8,8 +8,8 @@ use podlab_kube::runtime::{Ending, Exit, ImageInfo, Running, Runtime, StartSpec}
 use podlab_sim::Handle;
 use podlab_sim::cpu::Cpu;
 use podlab_trace::Trace;
-use podlab_wasm::container::{self, Container, ContainerSpec};
 use podlab_wasm::Stdin;
+use podlab_wasm::container::{self, Container, ContainerSpec};
 
 use crate::images::Images;
 use crate::options::WorldOptions;
@@ -28,7 +28,12 @@ pub struct WasmRuntime {
 
 impl WasmRuntime {
     /// A runtime for the nodes of `options` that can run `images`.
-    pub fn new(sim: &Handle, trace: &Trace, images: &Images, options: &WorldOptions) -> WasmRuntime {
+    pub fn new(
+        sim: &Handle,
+        trace: &Trace,
+        images: &Images,
+        options: &WorldOptions,
+    ) -> WasmRuntime {
         let nodes = options
             .nodes
             .iter()
@@ -99,7 +104,8 @@ impl Runtime for WasmRuntime {
         let image = {
             let images = self.images.lock().expect("images lock");
             let own = images.resolve(&spec.image).cloned();
-            let is_own = own.as_ref().is_some_and(|i| i.entrypoint.first().is_some_and(|e| e == name));
+            let is_own =
+                own.as_ref().is_some_and(|i| i.entrypoint.first().is_some_and(|e| e == name));
             if spec.main || is_own { own } else { images.resolve("toolbox:latest").cloned() }
         };
         let cpu = self.cpu(&spec.node);

@@ -66,7 +66,9 @@ impl Twins {
     ) -> Result<bool, ReplayError> {
         let wanted = Twins::wanted(now);
         // The latest instant first: that is where most rewinds go.
-        let Some(missing) = wanted.iter().rev().find(|w| !self.worlds.iter().any(|t| t.now() == **w)) else {
+        let Some(missing) =
+            wanted.iter().rev().find(|w| !self.worlds.iter().any(|t| t.now() == **w))
+        else {
             return Ok(true);
         };
         let spare = |t: &World| !wanted.contains(&t.now()) && t.now() < *missing;

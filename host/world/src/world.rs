@@ -101,9 +101,7 @@ impl World {
         }
         let used: Vec<String> = self.cluster.images_used();
         for (name, digest) in digests {
-            let carried = |r: &Recording| {
-                r.header.carried.iter().any(|c| c.name == name)
-            };
+            let carried = |r: &Recording| r.header.carried.iter().any(|c| c.name == name);
             if used.contains(&digest)
                 && !carried(&recording)
                 && let Some(image) = self.images.by_digest(&digest)
@@ -122,15 +120,13 @@ impl World {
             let next = self.future.front().map_or(limit, |i| Time(i.at).min(limit));
             match self.sim.run_until(next, budget) {
                 stop @ (Stop::Budget | Stop::Livelock) => return stop,
-                stop @ (Stop::Reached | Stop::Idle) => {
-                    match self.future.front() {
-                        Some(input) if Time(input.at) <= limit => {
-                            let input = self.future.pop_front().expect("peeked");
-                            self.enter(input.input);
-                        }
-                        _ => return stop,
+                stop @ (Stop::Reached | Stop::Idle) => match self.future.front() {
+                    Some(input) if Time(input.at) <= limit => {
+                        let input = self.future.pop_front().expect("peeked");
+                        self.enter(input.input);
                     }
-                }
+                    _ => return stop,
+                },
             }
         }
     }

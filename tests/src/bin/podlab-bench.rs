@@ -2,7 +2,11 @@
 //!
 //! Each figure says what was demanded, what was measured, and whether that is enough. Where two
 //! things are compared, both were measured in this very run.
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "figures live on real time")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "figures live on real time"
+)]
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::TcpStream;
@@ -56,7 +60,13 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn line(figure: &str, measured: f64, unit: &str, at_least: Option<f64>, at_most: Option<f64>) -> serde_json::Value {
+fn line(
+    figure: &str,
+    measured: f64,
+    unit: &str,
+    at_least: Option<f64>,
+    at_most: Option<f64>,
+) -> serde_json::Value {
     let ok = at_least.is_none_or(|m| measured >= m) && at_most.is_none_or(|m| measured <= m);
     let measured = (measured * 1000.0).round() / 1000.0;
     serde_json::json!({
@@ -66,7 +76,12 @@ fn line(figure: &str, measured: f64, unit: &str, at_least: Option<f64>, at_most:
 
 fn world(setup: &Setup, nodes: u32, pods: u32) -> World {
     let nodes = (1..=nodes)
-        .map(|n| NodeOptions { pods, memory: 64 << 30, cores: 64, ..NodeOptions::named(&format!("node-{n}")) })
+        .map(|n| NodeOptions {
+            pods,
+            memory: 64 << 30,
+            cores: 64,
+            ..NodeOptions::named(&format!("node-{n}"))
+        })
         .collect();
     World::new(&setup.engine, &setup.images, WorldOptions { nodes, ..WorldOptions::default() })
 }
@@ -104,7 +119,11 @@ fn loopback(setup: &Setup) -> Result<Vec<serde_json::Value>> {
     let native = native_pingpong()?;
     let mut lines = Vec::new();
     for (name, client, least) in [
-        ("round trips on the virtual localhost, as a multiple of native", ["client", "100000", "64"].as_slice(), 2.0),
+        (
+            "round trips on the virtual localhost, as a multiple of native",
+            ["client", "100000", "64"].as_slice(),
+            2.0,
+        ),
         ("bulk on the virtual localhost, as a multiple of native", &["bulk", "1073741824"], 1.0),
     ] {
         let theirs = time_native(&native, client)?;
@@ -118,7 +137,8 @@ fn loopback(setup: &Setup) -> Result<Vec<serde_json::Value>> {
         let done = run_until(&mut world, Time::from_secs(600), |w| {
             w.store().get("pods", "default", "pingpong").is_some_and(|p| {
                 let all = p["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
-                all.iter().any(|c| c["name"] == "client" && c["state"]["terminated"]["exitCode"] == 0)
+                all.iter()
+                    .any(|c| c["name"] == "client" && c["state"]["terminated"]["exitCode"] == 0)
             })
         });
         ensure!(done, "the client did not end well");
@@ -164,8 +184,9 @@ fn pods(setup: &Setup) -> Result<Vec<serde_json::Value>> {
     const COUNT: usize = 1000;
     let before = resident()?;
     let mut world = world(setup, 10, 200);
-    let manifest: String =
-        (0..COUNT).map(|n| format!("---\n{}", pod(&format!("p{n}"), "toolbox", "[sleep, \"100000\"]"))).collect();
+    let manifest: String = (0..COUNT)
+        .map(|n| format!("---\n{}", pod(&format!("p{n}"), "toolbox", "[sleep, \"100000\"]")))
+        .collect();
     let began = Instant::now();
     apply(&mut world, &manifest)?;
     let done = run_until(&mut world, Time::from_secs(600), |w| {
@@ -181,7 +202,8 @@ fn pods(setup: &Setup) -> Result<Vec<serde_json::Value>> {
 }
 
 fn resident() -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("figures need Linux' /proc")?;
+    let status =
+        std::fs::read_to_string("/proc/self/status").context("figures need Linux' /proc")?;
     let kib: f64 = status
         .lines()
         .find_map(|l| l.strip_prefix("VmRSS:"))
@@ -202,9 +224,18 @@ fn sleeping(setup: &Setup) -> Result<Vec<serde_json::Value>> {
     for n in 0..10 {
         apply(&mut world, &pod(&format!("s{n}"), "toolbox", "[sleep, \"10000000\"]"))?;
     }
-    ensure!(run_until(&mut world, Time::from_secs(60), |w| (0..10).all(|n| ready(w, &format!("s{n}")))), "not Ready");
+    ensure!(
+        run_until(&mut world, Time::from_secs(60), |w| (0..10).all(|n| ready(w, &format!("s{n}")))),
+        "not Ready"
+    );
     let speed = speed(&mut world, Duration::from_secs(100_000));
-    Ok(vec![line("ten sleeping pods, virtual seconds per second", speed, "x", Some(10_000.0), None)])
+    Ok(vec![line(
+        "ten sleeping pods, virtual seconds per second",
+        speed,
+        "x",
+        Some(10_000.0),
+        None,
+    )])
 }
 
 fn sidecars_at_rest(setup: &Setup) -> Result<Vec<serde_json::Value>> {
@@ -219,7 +250,11 @@ fn sidecars_at_rest(setup: &Setup) -> Result<Vec<serde_json::Value>> {
     for n in 0..10 {
         apply(&mut world, &web.replace("  name: web\n", &format!("  name: web{n}\n")))?;
     }
-    ensure!(run_until(&mut world, Time::from_secs(120), |w| (0..10).all(|n| ready(w, &format!("web{n}")))), "not Ready");
+    ensure!(
+        run_until(&mut world, Time::from_secs(120), |w| (0..10)
+            .all(|n| ready(w, &format!("web{n}")))),
+        "not Ready"
+    );
     let speed = speed(&mut world, Duration::from_secs(600));
     let name = "ten sidecar pods at rest with probes and log following, virtual seconds per second";
     Ok(vec![line(name, speed, "x", Some(500.0), None)])
@@ -241,7 +276,13 @@ fn sidecar_load(setup: &Setup) -> Result<Vec<serde_json::Value>> {
     let mut world = loaded(setup)?;
     let before = world.trace().last();
     let speed = speed(&mut world, Duration::from_secs(120));
-    let mut l = line("the sidecar pattern at 20 requests/s, virtual seconds per second", speed, "x", Some(50.0), None);
+    let mut l = line(
+        "the sidecar pattern at 20 requests/s, virtual seconds per second",
+        speed,
+        "x",
+        Some(50.0),
+        None,
+    );
     l["events"] = (world.trace().last() - before).into();
     Ok(vec![l])
 }
@@ -270,7 +311,13 @@ fn rewind(setup: &Setup) -> Result<Vec<serde_json::Value>> {
         worst = worst.max(began.elapsed().as_secs_f64());
         ensure!(past.now() == at, "the past is at {}", past.now());
     }
-    Ok(vec![line("rewind in a 10-minute sidecar world, slowest of five", worst, "s", None, Some(2.0))])
+    Ok(vec![line(
+        "rewind in a 10-minute sidecar world, slowest of five",
+        worst,
+        "s",
+        None,
+        Some(2.0),
+    )])
 }
 
 fn podlab() -> String {
@@ -284,7 +331,16 @@ fn start(_: &Setup) -> Result<Vec<serde_json::Value>> {
         let began = Instant::now();
         let port = free_port()?;
         let child = Command::new(podlab())
-            .args(["up", "--no-open", "--pattern", "sidecar", "--speed", "100", "--port", &port.to_string()])
+            .args([
+                "up",
+                "--no-open",
+                "--pattern",
+                "sidecar",
+                "--speed",
+                "100",
+                "--port",
+                &port.to_string(),
+            ])
             .arg("--state")
             .arg(state.path())
             .stdout(Stdio::null())
@@ -296,7 +352,7 @@ fn start(_: &Setup) -> Result<Vec<serde_json::Value>> {
                 && page.contains("200 OK")
                 && let Ok(pods) = get(port, "/api/worlds/w1/kube/api/v1/namespaces/default/pods")
                 && pods.contains("\"type\":\"Ready\",\"status\":\"True\"")
-                | pods.contains("\"status\":\"True\",\"type\":\"Ready\"")
+                    | pods.contains("\"status\":\"True\",\"type\":\"Ready\"")
             {
                 return Ok(began.elapsed().as_secs_f64());
             }
@@ -306,7 +362,13 @@ fn start(_: &Setup) -> Result<Vec<serde_json::Value>> {
     };
     up()?;
     let warm = up()?;
-    Ok(vec![line("podlab up, warm, to first pod Ready and page served", warm, "s", None, Some(1.0))])
+    Ok(vec![line(
+        "podlab up, warm, to first pod Ready and page served",
+        warm,
+        "s",
+        None,
+        Some(1.0),
+    )])
 }
 
 fn free_port() -> Result<u16> {

@@ -168,6 +168,8 @@ impl World {
         let signals = SignalQueue::new();
         let options = VolumeOptions { quota: start.quota, ..VolumeOptions::default() };
         let root = Volume::new(&h, name, options);
+        root.write("work/.keep", b"", 0o644).expect("room");
+        root.remove("work/.keep").expect("it is there");
         let mounts = Mounts::new(root.clone(), &self.trace, place)
             .device("/dev/signals", Device::Signals(signals.clone()))
             .expect("a device");
