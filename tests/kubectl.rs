@@ -25,7 +25,17 @@ fn up() -> Up {
     let podlab = std::env::var("PODLAB")
         .unwrap_or_else(|_| root().join("target/podlab").display().to_string());
     let child = Command::new(podlab)
-        .args(["up", "--no-open", "--speed", "20", "--port", &port.to_string(), "--state"])
+        .args([
+            "up",
+            "--no-open",
+            "--pattern",
+            "sidecar",
+            "--speed",
+            "20",
+            "--port",
+            &port.to_string(),
+            "--state",
+        ])
         .arg(home.path())
         .stdout(Stdio::null())
         .spawn()

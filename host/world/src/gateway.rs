@@ -219,7 +219,8 @@ async fn carry(
                     return;
                 }
             }
-            stream.shutdown_write();
+            // A connection that has ended has nothing left to shut.
+            let _ = stream.shutdown_write();
         })
     };
     let _writer = AbortOnDrop(writer);

@@ -97,14 +97,6 @@ fn apply(world: &mut World, manifest: &str) -> Result<()> {
     Ok(())
 }
 
-fn phase(world: &World, name: &str) -> String {
-    world
-        .store()
-        .get("pods", "default", name)
-        .and_then(|p| p["status"]["phase"].as_str().map(str::to_owned))
-        .unwrap_or_default()
-}
-
 fn ready(world: &World, name: &str) -> bool {
     world.store().get("pods", "default", name).is_some_and(|p| {
         p["status"]["conditions"]
