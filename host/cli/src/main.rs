@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`embedded`]: guests, patterns and page inside the binary
 //! - [`problem`]: errors as users see them, with exit codes
-//! - [`up`], [`test`], [`replay`], [`record`], [`trace`], [`list`]: one file for each command
+//! - [`up`], [`mod@test`], [`replay`], [`record`], [`trace`], [`list`]: one file for each command
 #![warn(missing_docs)]
 // Real time and the real machine live here, outside the worlds.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]

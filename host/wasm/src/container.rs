@@ -218,6 +218,7 @@ async fn execute(
         message: format!("{e:#}"),
     };
     let mut rng = spec.rng;
+    let meter = Meter::new(&spec.cpu, spec.quantum);
     let mut wasi = WasiCtx::builder();
     wasi.args(&spec.args)
         .envs(&spec.env)
@@ -225,12 +226,11 @@ async fn execute(
         .stdout(outputs[0].clone())
         .stderr(outputs[1].clone())
         .insecure_random_seed(u128::from(rng.u64()) << 64 | u128::from(rng.u64()))
-        .insecure_random(Random(rng.split()))
-        .secure_random(Random(rng))
-        .max_random_size(1 << 20);
+        .insecure_random(Random(rng.split(), meter.clone()))
+        .secure_random(Random(rng, meter.clone()))
+        .max_random_size(64 << 10);
     let mut table = ResourceTable::new();
     table.set_max_capacity(MAX_HANDLES);
-    let meter = Meter::new(&spec.cpu, spec.quantum);
     let context = Context {
         sim: sim.clone(),
         stack: spec.stack,
@@ -259,7 +259,7 @@ async fn execute(
 }
 
 /// The world's randomness under the trait that wasmtime-wasi asks for.
-struct Random(Rng);
+struct Random(Rng, Meter);
 
 impl rand_core_10::TryRng for Random {
     type Error = std::convert::Infallible;
@@ -273,6 +273,8 @@ impl rand_core_10::TryRng for Random {
     }
 
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
+        // Work of the host for the program: it pays for what it gets.
+        self.1.owe(out.len() as u64);
         self.0.fill(out);
         Ok(())
     }

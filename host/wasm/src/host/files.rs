@@ -288,7 +288,12 @@ impl types::HostDescriptor for View<'_> {
     }
 
     fn set_size(&mut self, d: Resource<Descriptor>, size: u64) -> FileResult<()> {
-        Ok(self.handle(&d)?.set_size(size)?)
+        let handle = self.handle(&d)?;
+        if handle.kind() == FileType::File && !handle.mode().1 {
+            // ftruncate(2): EINVAL, not EBADF.
+            return Err(ErrorCode::Invalid.into());
+        }
+        Ok(handle.set_size(size)?)
     }
 
     fn set_times(
