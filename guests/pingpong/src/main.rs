@@ -1,7 +1,7 @@
 //! Round trips and bulk over TCP with plain `std`, for figures: the same program runs natively and in
 //! a world.
 //!
-//! `server [ADDR]`, `client N SIZE [ADDR]`, `bulk BYTES [ADDR]`.
+//! `server [ADDR]`, `client N SIZE [ADDR]`, `bulk BYTES [ADDR]`, `spin N` (arithmetic only).
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,9 +17,10 @@ fn main() {
         ["server", addr] => server(addr),
         ["client", n, size] => client(n, size, ADDR),
         ["client", n, size, addr] => client(n, size, addr),
+        ["spin", rounds] => spin(rounds),
         ["bulk", bytes] => bulk(bytes, ADDR),
         ["bulk", bytes, addr] => bulk(bytes, addr),
-        _ => Err("pingpong server [ADDR] | client N SIZE [ADDR] | bulk BYTES [ADDR]".into()),
+        _ => Err("pingpong server [ADDR] | client N SIZE [ADDR] | bulk BYTES [ADDR] | spin N".into()),
     };
     if let Err(message) = result {
         eprintln!("pingpong: {message}");
@@ -96,5 +97,18 @@ fn bulk(bytes: &str, addr: &str) -> Result<()> {
         return Err("bytes were lost".into());
     }
     println!("{{\"bytes\":{bytes},\"seconds\":{:.6}}}", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// A tight loop: what a program computes between two host calls.
+fn spin(rounds: &str) -> Result<()> {
+    let rounds: u64 = rounds.parse()?;
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    for _ in 0..rounds {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+    }
+    println!("{state:x}");
     Ok(())
 }

@@ -46,7 +46,10 @@ pub fn state_dir(given: Option<&Path>) -> Option<PathBuf> {
 /// # Errors
 /// If this machine cannot run it.
 pub fn engine(state: Option<&Path>) -> Result<Engine, Problem> {
-    let options = EngineOptions { cache_dir: state.map(|dir| dir.join("compiled")) };
+    let options = EngineOptions {
+        cache_dir: state.map(|dir| dir.join("compiled")),
+        ..EngineOptions::default()
+    };
     Engine::new(options).map_err(|e| Problem::failed(format!("the engine does not start: {e}"), ""))
 }
 

@@ -242,7 +242,9 @@ async fn execute(
     };
     let mut store = Store::new(&spec.program.engine, context);
     store.limiter(|context| &mut context.limits);
-    if let Err(error) = meter.attach(&mut store) {
+    if spec.program.metered
+        && let Err(error) = meter.attach(&mut store)
+    {
         return cannot(error);
     }
     let result = meter

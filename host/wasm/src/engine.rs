@@ -24,6 +24,9 @@ pub struct EngineOptions {
     /// Where compiled code of programs is kept between runs of this process; `None` compiles
     /// every time.
     pub cache_dir: Option<PathBuf>,
+    /// Programs compute for nothing, and cannot be stopped while they do: only for measuring
+    /// what metering costs.
+    pub unmetered: bool,
 }
 
 /// Compiles and runs programs. One a process; cheap to clone.
@@ -31,6 +34,7 @@ pub struct EngineOptions {
 pub struct Engine {
     engine: wasmtime::Engine,
     linker: Arc<Linker<Context>>,
+    metered: bool,
 }
 
 /// A compiled program. Cheap to clone.
@@ -38,6 +42,7 @@ pub struct Engine {
 pub struct Program {
     pub(crate) pre: CommandPre<Context>,
     pub(crate) engine: wasmtime::Engine,
+    pub(crate) metered: bool,
 }
 
 /// Why a program cannot be used.
@@ -73,7 +78,7 @@ impl Engine {
     pub fn new(options: EngineOptions) -> Result<Engine, LoadError> {
         let broken = |e: wasmtime::Error| LoadError::Engine(format!("{e:#}"));
         let mut config = Config::new();
-        config.consume_fuel(true);
+        config.consume_fuel(!options.unmetered);
         config.cranelift_nan_canonicalization(true);
         config.relaxed_simd_deterministic(true);
         config.wasm_component_model(true);
@@ -95,7 +100,7 @@ impl Engine {
         let engine = wasmtime::Engine::new(&config).map_err(broken)?;
         let mut linker = Linker::new(&engine);
         link(&mut linker).map_err(broken)?;
-        Ok(Engine { engine, linker: Arc::new(linker) })
+        Ok(Engine { engine, linker: Arc::new(linker), metered: !options.unmetered })
     }
 
     /// Compiles a component, or a module of WASI 0.1, which becomes a component first.
@@ -138,7 +143,7 @@ impl Engine {
         }
         let pre = self.linker.instantiate_pre(&component).map_err(invalid)?;
         let pre = CommandPre::new(pre).map_err(|_| LoadError::NotACommand)?;
-        Ok(Program { pre, engine: self.engine.clone() })
+        Ok(Program { pre, engine: self.engine.clone(), metered: self.metered })
     }
 
     /// The imports that no world offers, by name.

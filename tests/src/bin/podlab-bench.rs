@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use podlab_sim::Time;
 use podlab_tests::{engine, images, root, run, run_until, world_of};
-use podlab_wasm::Engine;
+use podlab_wasm::{Engine, EngineOptions};
 use podlab_world::options::NodeOptions;
 use podlab_world::replay::replay;
 use podlab_world::{Images, Twins, World, WorldOptions};
@@ -30,6 +30,7 @@ struct Setup {
 
 const FIGURES: &[(&str, Figure)] = &[
     ("loopback", loopback),
+    ("metering", metering),
     ("pods", pods),
     ("sleeping", sleeping),
     ("sidecars-at-rest", sidecars_at_rest),
@@ -140,6 +141,35 @@ fn loopback(setup: &Setup) -> Result<Vec<serde_json::Value>> {
         lines.push(l);
     }
     Ok(lines)
+}
+
+/// A tight loop with and without metering, in turns; the quickest of each counts.
+fn metering(setup: &Setup) -> Result<Vec<serde_json::Value>> {
+    let wasm = std::fs::read(root().join("target/embed/images/pingpong.wasm"))?;
+    let free = Engine::new(EngineOptions { unmetered: true, ..EngineOptions::default() })?;
+    let mut free_images = Images::new();
+    free_images.load(&free, "pingpong:latest", &wasm)?;
+    let spin = |engine: &Engine, images: &Images| -> Result<f64> {
+        let mut world = World::new(engine, images, WorldOptions::default());
+        apply(&mut world, &pod("spin", "pingpong", "[spin, \"400000000\"]"))?;
+        let began = Instant::now();
+        let done = run_until(&mut world, Time::from_secs(600), |w| {
+            w.store()
+                .get("pods", "default", "spin")
+                .is_some_and(|p| p["status"]["phase"] == "Succeeded")
+        });
+        ensure!(done, "the loop did not end");
+        Ok(began.elapsed().as_secs_f64())
+    };
+    let (mut with, mut without) = (f64::MAX, f64::MAX);
+    for _ in 0..5 {
+        with = with.min(spin(&setup.engine, &setup.images)?);
+        without = without.min(spin(&free, &free_images)?);
+    }
+    let name = "a tight loop with metering, as a multiple of without";
+    let mut l = line(name, with / without, "x", None, Some(1.10));
+    l["seconds"] = serde_json::json!({"with": with, "without": without});
+    Ok(vec![l])
 }
 
 fn native_pingpong() -> Result<std::path::PathBuf> {

@@ -46,7 +46,7 @@ pub fn server() -> Server {
 }
 
 pub fn with_limits(limits: Limits) -> Server {
-    let engine = Engine::new(EngineOptions { cache_dir: None }).expect("an engine");
+    let engine = Engine::new(EngineOptions::default()).expect("an engine");
     let options = Options { limits, threads: 2, ..Options::default() };
     let page = Assets::new([("index.html".to_owned(), "<!doctype html>".as_bytes().into())]);
     let app = App::new(engine, Images::new(), Catalogue::default(), page, options);
