@@ -44,6 +44,9 @@ fn main() {
         Some("leak-files") => leak_files(),
         // Decent programs.
         Some("pace") => pace(),
+        Some("doze") => loop {
+            std::thread::sleep(Duration::from_secs(1));
+        },
         Some("signals") => signals(),
         Some("cat") => {
             let mut text = String::new();
@@ -59,7 +62,7 @@ fn main() {
         _ => {
             eprintln!(
                 "hostile spin | trap | recurse | allocate | flood [ADDR] | fill-disk | leak-handles | leak-files \
-                 | zero-poll | shout | pace | signals | cat | exit CODE"
+                 | zero-poll | shout | pace | doze | signals | cat | exit CODE"
             );
             std::process::exit(2);
         }

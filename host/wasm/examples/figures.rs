@@ -1,111 +1,110 @@
-//! Figures of the engine: round trips, bulk and metering, as JSON lines.
-//!
-//! `cargo run -p podlab-wasm --example figures -- PINGPONG.wasm [TRIPS]`
+//! Figures of the engine, one JSON object a line; where two things are compared, both are
+//! measured in this run: `cargo run -p podlab-wasm --example figures [TRIPS]`.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
     reason = "figures live on real time"
 )]
 
-use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
+#[path = "../tests/world/mod.rs"]
+mod world;
 
-use podlab_fs::{Device, Mounts, SignalQueue, Volume, VolumeOptions};
-use podlab_net::{Namespace, NamespaceSpec, Net, NetOptions};
-use podlab_sim::cpu::Cpu;
-use podlab_sim::{Sim, Time};
-use podlab_trace::Trace;
-use podlab_wasm::container::{self, Container, ContainerSpec};
-use podlab_wasm::{Engine, EngineOptions, Program, Stdin};
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-struct World {
-    sim: Sim,
-    trace: Trace,
-    namespace: Namespace,
-    cpu: Cpu,
-    output: Arc<Mutex<Vec<u8>>>,
-}
+use podlab_wasm::{Engine, EngineOptions, Program};
+use world::{Run, World, guest, native, program};
 
-impl World {
-    fn new() -> World {
-        let sim = Sim::new(1, 0);
-        let trace = Trace::default();
-        let net = Net::new(&sim.handle(), &trace, NetOptions::default());
-        let place = trace.place(0, "node-1", "default", "pod", "");
-        let namespace = net.namespace(NamespaceSpec {
-            name: "default/pod".into(),
-            node: "node-1".into(),
-            place,
-            ipv4: Ipv4Addr::new(10, 244, 1, 2),
-            ipv6: None,
-            hostname: "pod".into(),
-            search: Vec::new(),
-            external: false,
-        });
-        let cpu = Cpu::new(&sim.handle(), 4, 200_000_000);
-        World { sim, trace, namespace, cpu, output: Arc::default() }
-    }
-
-    fn start(&self, program: &Program, name: &str, args: &[&str]) -> Container {
-        let h = self.sim.handle();
-        let place = self.trace.place(h.now().as_nanos(), "node-1", "default", "pod", name);
-        let signals = SignalQueue::new();
-        let root = Volume::new(&h, name, VolumeOptions::default());
-        let mounts = Mounts::new(root, &self.trace, place)
-            .device("/dev/signals", Device::Signals(signals.clone()))
-            .unwrap();
-        let output = self.output.clone();
-        let spec = ContainerSpec {
-            place,
-            program: program.clone(),
-            image: name.into(),
-            args: args.iter().map(|a| (*a).to_owned()).collect(),
-            env: Vec::new(),
-            stack: self.namespace.stack(place),
-            mounts,
-            signals,
-            cpu: self.cpu.account(100, None),
-            quantum: self.cpu.fuel_per_quantum(),
-            memory_limit: None,
-            rng: h.rng(name),
-            run: 0,
-            main: true,
-            stdin: Stdin::empty(),
-            output: Arc::new(Mutex::new(move |_, bytes: &[u8]| {
-                output.lock().unwrap().extend_from_slice(bytes);
-            })),
-        };
-        container::start(&h, &self.trace, spec)
-    }
-}
+const BULK: &str = "1073741824";
+const ROUNDS: &str = "300000000";
 
 fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let wasm = std::fs::read(&args[1]).unwrap();
-    let trips = args.get(2).map_or("100000", String::as_str);
-    let engine = Engine::new(EngineOptions::default()).unwrap();
-    let program = engine.load(&wasm).unwrap();
-    for (what, client) in [
-        ("round trips", vec!["pingpong", "client", trips, "64"]),
-        ("bulk", vec!["pingpong", "bulk", "1073741824"]),
+    let trips = std::env::args().nth(1).unwrap_or_else(|| "100000".into());
+    for (figure, client) in [
+        ("round trips against native", vec!["client", &trips, "64"]),
+        ("bulk against native", vec!["bulk", BULK]),
     ] {
-        let mut world = World::new();
-        world.start(&program, "server", &["pingpong", "server"]);
-        let client = world.start(&program, "client", &client);
-        let began = std::time::Instant::now();
-        let mut at = Time::ZERO;
-        while client.exit().is_none() && at < Time::from_secs(600) {
-            at += std::time::Duration::from_millis(100);
-            world.sim.run_until(at, u64::MAX);
-        }
-        let seconds = began.elapsed().as_secs_f64();
-        let output = String::from_utf8_lossy(&world.output.lock().unwrap()).into_owned();
-        let last = output.lines().last().unwrap_or("").to_owned();
+        let (native, mine) = (best(|| natively(&client)), best(|| in_a_world(&client)));
         println!(
-            "{{\"figure\":\"{what}\",\"seconds\":{seconds:.3},\"virtual\":{:.3},\"events\":{},\"exit\":{:?},\"said\":{last:?}}}",
-            at.as_secs_f64(),
-            world.trace.last(),
-            client.exit(),
+            "{{\"figure\":\"{figure}\",\"native_s\":{native:.3},\"world_s\":{mine:.3},\"ratio\":{:.2}}}",
+            native / mine
         );
     }
+    metering();
+    sleeping();
+}
+
+/// The best of three: what else the machine does only ever adds.
+fn best(mut measure: impl FnMut() -> f64) -> f64 {
+    (0..3).map(|_| measure()).fold(f64::INFINITY, f64::min)
+}
+
+fn natively(client: &[&str]) -> f64 {
+    let pingpong = native("pingpong");
+    let addr = "127.0.0.1:17000";
+    let mut server = Command::new(&pingpong)
+        .args(["server", addr])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
+    // It says "listening".
+    let said = server.stdout.as_mut().expect("piped").read(&mut [0; 16]);
+    assert!(said.is_ok_and(|n| n > 0), "the server is up");
+    let began = Instant::now();
+    let done = Command::new(&pingpong).args(client).arg(addr).stdout(Stdio::null()).status();
+    let seconds = began.elapsed().as_secs_f64();
+    server.kill().and_then(|()| server.wait()).expect("the server ends");
+    assert!(done.expect("the client starts").success());
+    seconds
+}
+
+fn in_a_world(client: &[&str]) -> f64 {
+    let pingpong = program("pingpong");
+    let mut world = World::new(1);
+    world.start(&pingpong, &["pingpong", "server"]);
+    world.pass(Duration::from_millis(10));
+    let began = Instant::now();
+    let client = world.start(&pingpong, &[&["pingpong"], client].concat());
+    let exit = world.until_exit(&client, Duration::from_secs(600));
+    assert_eq!(exit.code, 0, "{exit:?} {}", client.text());
+    began.elapsed().as_secs_f64()
+}
+
+/// What counting fuel costs a program that only computes.
+fn metering() {
+    let free = Engine::new(EngineOptions { unmetered: true, ..EngineOptions::default() });
+    let wasm = std::fs::read(guest("pingpong")).expect("the guest was built");
+    let free = free.and_then(|e| e.load(&wasm)).expect("it loads");
+    let measure = |program: &Program| {
+        let mut world = World::new(1);
+        let began = Instant::now();
+        let spin = world.start(program, &["pingpong", "spin", ROUNDS]);
+        assert_eq!(world.until_exit(&spin, Duration::from_secs(600)).code, 0);
+        began.elapsed().as_secs_f64()
+    };
+    let metered = program("pingpong");
+    let (without, with) = (best(|| measure(&free)), best(|| measure(&metered)));
+    println!(
+        "{{\"figure\":\"metering\",\"without_s\":{without:.3},\"with_s\":{with:.3},\"ratio\":{:.3}}}",
+        with / without
+    );
+}
+
+/// How fast time passes for ten programs that sleep a second at a time.
+fn sleeping() {
+    let hostile = program("hostile");
+    let mut world = World::new(1);
+    let runs: Vec<_> = (0..10).map(|_| world.start(&hostile, &["hostile", "doze"])).collect();
+    let span = 20_000;
+    let began = Instant::now();
+    world.pass(Duration::from_secs(span));
+    let seconds = began.elapsed().as_secs_f64();
+    // Each waking costs at least the call that sleeps again.
+    let woke = |r: &Run| r.container.cpu().used() > Duration::from_micros(span);
+    assert!(runs.iter().all(woke), "all of them woke each second");
+    println!(
+        "{{\"figure\":\"ten sleeping programs\",\"virtual_s\":{span},\"seconds\":{seconds:.3},\"virtual_s_per_s\":{:.0}}}",
+        span as f64 / seconds
+    );
 }
