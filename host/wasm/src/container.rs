@@ -310,13 +310,13 @@ fn failed(error: &wasmtime::Error) -> Exit {
     }
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         for frame in backtrace.frames().iter().take(32) {
-            let name = frame.func_name().map_or_else(|| "?".into(), |n| wasmtime_demangle(n));
+            let name = frame.func_name().map_or_else(|| "?".into(), demangle);
             message += &format!("\n  at {name}");
         }
     }
     exit(code, "Error", message)
 }
 
-fn wasmtime_demangle(name: &str) -> String {
+fn demangle(name: &str) -> String {
     rustc_demangle::try_demangle(name).map_or_else(|_| name.to_owned(), |d| format!("{d:#}"))
 }

@@ -9,7 +9,7 @@ use podlab_wasm::{Engine, EngineOptions};
 
 fn main() -> ExitCode {
     let files: Vec<String> = std::env::args().skip(1).collect();
-    if files.is_empty() || files.len() % 2 != 0 {
+    if files.is_empty() || !files.len().is_multiple_of(2) {
         eprintln!("podlab-precompile IN.wasm OUT.cwasm [IN OUT]...");
         return ExitCode::from(3);
     }

@@ -134,11 +134,12 @@ impl instance_network::Host for View<'_> {
     }
 }
 
+type Pending = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, DnsError>> + Send>>;
 type Answer = Result<VecDeque<IpAddr>, DnsError>;
 
 /// A name being looked up.
 pub struct Lookup {
-    pending: Option<Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, DnsError>> + Send>>>,
+    pending: Option<Pending>,
     answer: Answer,
 }
 
