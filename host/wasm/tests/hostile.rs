@@ -108,7 +108,7 @@ fn names_take_space_too() {
 }
 
 #[test]
-fn disk_without_a_quota_has_an_end_or_can_be_killed() {
+fn a_huge_disk_fills_no_faster_than_a_core_copies() {
     let mut p = pair(&["hostile", "fill-disk"], Start { quota: Some(1 << 40), ..Start::default() });
     p.world.pass(Duration::from_millis(100));
     p.can_be_killed();

@@ -250,3 +250,18 @@ fn a_full_disk_has_its_own_error() {
     assert_eq!(exit.code, 0, "{exit:?}");
     assert!(run.root.used() <= 1 << 20);
 }
+
+#[test]
+fn compiled_before_is_the_same_program() {
+    let wasm = std::fs::read(world::guest("hostile")).expect("the guest was built");
+    let code = engine().precompile(&wasm).expect("it compiles");
+    let digest = |program: &podlab_wasm::Program| {
+        let mut world = World::new(5);
+        world.start(program, &["hostile", "pace"]);
+        world.pass(Duration::from_secs(3));
+        world.trace.digest()
+    };
+    let loaded = engine().load_precompiled(&code).expect("it loads");
+    assert_eq!(digest(&loaded), digest(&world::program("hostile")));
+    assert!(engine().load_precompiled(&wasm).is_err(), "what is not machine code is refused");
+}
