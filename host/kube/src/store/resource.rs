@@ -160,6 +160,14 @@ impl Resource {
         self.sub("status", kind, &["get", "patch", "update"])
     }
 
+    /// Has a `/scale`.
+    pub fn scale(mut self) -> Resource {
+        self = self.sub("scale", "Scale", &["get", "patch", "update"]);
+        let scale = self.subresources.iter_mut().find(|s| s.name == "scale");
+        scale.expect("just added").group_version = Some(("autoscaling".into(), "v1".into()));
+        self
+    }
+
     /// Has the subresource `name` with bodies of `kind`.
     pub fn sub(
         mut self,

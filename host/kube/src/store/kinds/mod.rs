@@ -1,11 +1,19 @@
 //! The kinds there are: one row each, and a file for each kind with rules of its own.
 
+mod access;
+mod apps;
+mod autoscaling;
+mod batch;
 pub mod config;
+mod extension;
+mod limits;
 pub mod metadata;
 pub mod namespace;
+mod networking;
 pub mod pod;
 pub mod pod_defaults;
 pub mod service;
+mod storage;
 
 use super::resource::{Hooks, Resource};
 
@@ -14,7 +22,7 @@ const VIEW: [&str; 3] = ["get", "patch", "update"];
 /// All rows.
 pub fn all() -> Vec<Resource> {
     let core = |plural, kind| Resource::new("", "v1", plural, kind);
-    vec![
+    let mut all = vec![
         core("namespaces", "Namespace")
             .cluster()
             .short(&["ns"])
@@ -67,10 +75,22 @@ pub fn all() -> Vec<Resource> {
             "type",
         ]),
         core("serviceaccounts", "ServiceAccount").short(&["sa"]),
-        core("persistentvolumeclaims", "PersistentVolumeClaim").short(&["pvc"]).status(),
         Resource::new("coordination.k8s.io", "v1", "leases", "Lease").create_on_update(),
         Resource::new("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
-    ]
+    ];
+    for rows in [
+        access::rows,
+        apps::rows,
+        autoscaling::rows,
+        batch::rows,
+        extension::rows,
+        limits::rows,
+        networking::rows,
+        storage::rows,
+    ] {
+        all.extend(rows());
+    }
+    all
 }
 
 /// Hooks of a kind that only has defaults and a check.
