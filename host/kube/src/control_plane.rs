@@ -80,7 +80,7 @@ impl Default for Delays {
 /// A running control plane. Cheap to clone.
 #[derive(Clone)]
 pub struct ControlPlane {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What all parts of a control plane use.
@@ -145,6 +145,7 @@ impl ControlPlane {
         crate::scheduler::start(&shared);
         crate::endpoints::start(&shared);
         crate::proxy::start(&shared);
+        crate::controllers::start_all(&shared);
         ControlPlane { shared }
     }
 

@@ -5,6 +5,7 @@
 //! - [`runtime`]: how the kubelet gets images and programs
 //! - [`control_plane`]: what acts on the objects; [`events`]: what it says
 //! - `kubelet`: a node's pods; `scheduler`: which node; `namespaces`: their beginning and end
+//! - `controllers`: what makes a cluster what its objects say
 //! - `endpoints`: who answers for a Service; `proxy`: how that gets around
 //! - [`schema`]: what fields there are, for strict decoding and merging
 //! - [`api`]: the REST paths of the API server over the store
@@ -15,6 +16,7 @@
 
 pub mod api;
 pub mod control_plane;
+mod controllers;
 mod endpoints;
 pub mod events;
 mod kubelet;
