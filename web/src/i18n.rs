@@ -193,6 +193,9 @@ texts! {
     kill: "Kill", "強制終了";
     pause: "Pause", "一時停止";
     resume: "Resume", "再開";
+    not_while_down: "{} is not running, so there is nothing to stop.", "{} は動いていないので、止めるものがありません。";
+    not_in_the_past: "You see the past, which cannot be changed. Go to the present first.",
+        "過去は変えられません。先に現在へ戻ってください。";
     show_logs: "Show logs", "ログを見る";
     actions_for: "Actions for {}", "{} の操作";
     did_kill: "{} was killed.", "{} を強制終了しました。";

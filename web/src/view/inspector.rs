@@ -11,7 +11,7 @@ use crate::model::pod::Pod;
 use crate::model::route::End;
 use crate::model::rows::{List, name, row};
 use crate::model::show;
-use crate::session::{Session, Shared};
+use crate::session::{Session, Shared, View};
 use crate::ui::use_ui;
 use crate::view::lists::sign;
 use crate::view::payload::Payload;
@@ -69,7 +69,10 @@ pub fn Inspector(props: &Props) -> Html {
         Selection::Event(seq) => event_view(t, &s, *seq, &props.select),
         Selection::Edge(a, b) => edge_view(&s, t, a, b, &props.select),
         Selection::Volume(owner, name) => volume_view(t, &s, &state, owner, name, &props.select),
-        Selection::Container(id) => container_view(t, &state, *id, &props.touch),
+        Selection::Container(id) => {
+            let live = matches!(s.view, View::Live);
+            container_view(t, &state, *id, live, &props.touch)
+        }
     };
     let close = props.select.reform(|_: MouseEvent| Selection::None);
     html! {
@@ -340,6 +343,7 @@ fn container_view(
     t: &'static Texts,
     state: &State,
     id: PlaceId,
+    live: bool,
     touch: &Callback<Touch>,
 ) -> (Html, Html) {
     let called = name(state, id);
@@ -348,21 +352,32 @@ fn container_view(
     let spec = pod.containers.iter().find(|c| c.name == place.container);
     let life = life(t, state, Some(place), spec);
     let target = format!("{}/{}/{}", place.namespace, place.pod, place.container);
-    let fault = |kind: &'static str| {
-        let target = target.clone();
-        touch.reform(move |_: MouseEvent| Touch::Fault(kind, target.clone()))
+    // What is done, is done to the world's present; and only a program that runs can be stopped.
+    let held = life.class == "held";
+    let why = match () {
+        () if !live => Some(t.not_in_the_past.to_owned()),
+        () if !(held || life.class == "up") => Some(fill(t.not_while_down, &[&place.container])),
+        () => None,
+    };
+    let fault = |kind: &'static str, label: &'static str, of: &'static str| {
+        let (target, why) = (target.clone(), why.clone());
+        let off = why.is_some();
+        let onclick = touch.reform(move |_: MouseEvent| Touch::Fault(kind, target.clone()));
+        let onclick = if off { Callback::noop() } else { onclick };
+        html! { <button class={classes!((kind == "kill").then_some("danger"))} data-testid={of} aria-disabled={off.to_string()}
+        aria-describedby={off.then_some("why-not")} title={why} {onclick}>{ label }</button> }
     };
     let logs = {
         let name = called.clone();
         touch.reform(move |_: MouseEvent| Touch::Logs(name.clone()))
     };
-    let (hold, label) =
-        if life.class == "held" { ("resume", t.resume) } else { ("pause", t.pause) };
+    let (hold, label) = if held { ("resume", t.resume) } else { ("pause", t.pause) };
     let body = html! { <>
         <div class="actions" role="group" aria-label={fill(t.actions_for, &[&called])}>
-            <button class="danger" data-testid="kill" onclick={fault("kill")}>{ t.kill }</button>
-            <button data-testid="hold" onclick={fault(hold)}>{ label }</button>
+            { fault("kill", t.kill, "kill") }
+            { fault(hold, label, "hold") }
             <button onclick={logs}>{ t.show_logs }</button>
+            if let Some(why) = &why { <p class="quiet" id="why-not" data-testid="why-not">{ why.clone() }</p> }
         </div>
         <dl class="facts">
             { fact(t.state, html! { { life.text } }) }
