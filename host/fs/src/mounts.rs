@@ -8,14 +8,16 @@ use podlab_trace::{FileOp, Kind, PlaceId, Trace};
 use crate::device::Device;
 use crate::errno::Errno;
 use crate::handle::Handle;
-use crate::volume::{FileType, Ino, LINKS_MAX, NewNode, PATH_MAX, Volume};
+use crate::tree::{NewNode, ROOT, split};
+use crate::volume::{FileType, Ino, LINKS_MAX, NAME_MAX, PATH_MAX, Volume};
 
 /// How a volume is mounted.
 #[derive(Clone, Debug, Default)]
 pub struct MountOptions {
     /// Whether programs may only read.
     pub read_only: bool,
-    /// Only this part of the volume: a directory (made if it is missing) or a file.
+    /// Only this part of the volume: a directory (made if it is missing) or a file. Symbolic
+    /// links on the way are followed as long as they stay in the volume, as in Kubernetes.
     pub sub_path: String,
 }
 
@@ -30,8 +32,20 @@ pub struct Mounts {
 
 #[derive(Clone)]
 pub(crate) enum Mount {
-    Volume { volume: Volume, ino: Ino, read_only: bool },
+    Volume { pin: Arc<Pin>, read_only: bool },
     Device(Device),
+}
+
+/// Keeps what is mounted alive, even if all its names are removed; and no longer than that.
+pub(crate) struct Pin {
+    volume: Volume,
+    ino: Ino,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.volume.lock().close(self.ino);
+    }
 }
 
 /// Something a path leads to.
@@ -41,9 +55,14 @@ pub(crate) enum Node {
     Device(Device),
 }
 
-/// Where a walk stands: from the root down to the current node.
+/// Where a walk stands: the nodes from the root down to the current one.
 #[derive(Clone)]
-pub(crate) struct Trail(pub(crate) Vec<(String, Node)>);
+pub(crate) struct Trail {
+    /// The absolute path of the last node; empty for the root.
+    path: String,
+    /// Each node with where its path ends in `path`.
+    steps: Vec<(usize, Node)>,
+}
 
 /// What the last component of a path leads to.
 pub(crate) struct Found {
@@ -78,39 +97,34 @@ impl Mounts {
     ) -> Result<Mounts, Errno> {
         let sub = clean(&options.sub_path)?;
         let now = volume.now();
-        let mut ino = 1;
-        {
+        let pin = {
             let mut tree = volume.lock();
-            for part in sub.split('/').filter(|p| !p.is_empty()) {
-                ino = match tree.lookup(ino, part) {
-                    Ok(next) => next,
-                    Err(Errno::NoEntry) => tree.make(ino, part, NewNode::Dir, 0o777, now)?,
-                    Err(e) => return Err(e),
-                };
-            }
-            // The links that the kubelet publishes lead to files; mount what is there now.
-            let mut hops = 0;
-            while let Ok(target) = tree.readlink(ino) {
-                hops += 1;
-                if hops > LINKS_MAX {
-                    return Err(Errno::Loop);
-                }
-                ino = target.split('/').filter(|p| !p.is_empty()).try_fold(1, |at, part| {
-                    let next = tree.lookup(at, part)?;
-                    match tree.readlink(next) {
-                        Ok(inner) => tree.lookup(1, inner.trim_matches('/')),
-                        Err(_) => Ok(next),
+            let ino = match tree.walk(&sub) {
+                Err(Errno::NoEntry) => {
+                    let mut ino = ROOT;
+                    for part in sub.split('/') {
+                        ino = match tree.lookup(ino, part) {
+                            Ok(next) => next,
+                            Err(Errno::NoEntry) => {
+                                tree.make(ino, part, NewNode::Dir, 0o777, now)?
+                            }
+                            Err(e) => return Err(e),
+                        };
                     }
-                })?;
+                    ino
+                }
+                found => found?,
+            };
+            if tree.kind(ino) == FileType::Symlink {
+                return Err(Errno::NoEntry);
             }
             tree.open(ino);
-        }
+            Arc::new(Pin { volume: volume.clone(), ino })
+        };
+        let ino = pin.ino;
         let is_dir = volume.lock().kind(ino) == FileType::Dir;
         self.point(path, is_dir)?;
-        Ok(self.with(
-            path,
-            Mount::Volume { volume: volume.clone(), ino, read_only: options.read_only },
-        ))
+        Ok(self.with(path, Mount::Volume { pin, read_only: options.read_only }))
     }
 
     /// Puts a device at the absolute `path`.
@@ -124,7 +138,8 @@ impl Mounts {
 
     fn with(self, path: &str, mount: Mount) -> Mounts {
         let mut table = (*self.table).clone();
-        table.insert(format!("/{}", path.trim_matches('/')), mount);
+        let path = clean(path).expect("its mount point was made");
+        table.insert(format!("/{path}"), mount);
         Mounts { table: Arc::new(table), ..self }
     }
 
@@ -139,7 +154,7 @@ impl Mounts {
         for (n, part) in parts.iter().enumerate() {
             let here = format!("{}/{part}", trail.path());
             if let Some(mount) = self.table.get(&here) {
-                trail.0.push((here, mount.node()));
+                trail.push(part, mount.node());
                 continue;
             }
             let Node::Inode { volume, ino, .. } = trail.node().clone() else {
@@ -158,14 +173,14 @@ impl Mounts {
                 Err(e) => return Err(e),
             };
             drop(tree);
-            trail.0.push((here, Node::Inode { volume, ino: next, read_only: false }));
+            trail.push(part, Node::Inode { volume, ino: next, read_only: false });
         }
         Ok(())
     }
 
     fn top(&self) -> Trail {
-        let node = Node::Inode { volume: self.root.clone(), ino: 1, read_only: false };
-        Trail(vec![(String::new(), node)])
+        let node = Node::Inode { volume: self.root.clone(), ino: ROOT, read_only: false };
+        Trail { path: String::new(), steps: vec![(0, node)] }
     }
 
     /// The directory `/`.
@@ -185,9 +200,9 @@ impl Mounts {
             // A path leads down from its directory; wasi:filesystem knows no absolute ones.
             return Err(Errno::NotPermitted);
         }
-        let must_be_dir = path.ends_with('/');
+        let mut must_be_dir = path.ends_with('/');
         let mut trail = base.clone();
-        let mut floor = base.0.len();
+        let mut floor = base.steps.len();
         let mut parts: Vec<String> = split(path);
         let mut links = 0;
         let mut last: Option<(Trail, String, Option<Node>)> = None;
@@ -196,15 +211,23 @@ impl Mounts {
                 // Something follows: what was found before must have been a directory.
                 return Err(if node.is_none() { Errno::NoEntry } else { Errno::NotDirectory });
             }
+            if part == "." {
+                continue;
+            }
             if part == ".." {
-                if trail.0.len() <= floor {
+                if trail.steps.len() <= floor {
                     if floor == 1 {
                         continue;
                     }
                     return Err(Errno::NotPermitted);
                 }
-                trail.0.pop();
+                trail.pop();
                 continue;
+            }
+            // Programs can nest directories deeper than a path is long, step by step; what
+            // they hold open, and what the trace says of it, must not become longer than one.
+            if part.len() > NAME_MAX || trail.path.len() + 1 + part.len() > PATH_MAX {
+                return Err(Errno::NameTooLong);
             }
             let here = format!("{}/{part}", trail.path());
             let node = match self.table.get(&here) {
@@ -235,13 +258,14 @@ impl Mounts {
                         unreachable!("a link is an inode")
                     };
                     let target = volume.lock().readlink(*ino)?;
+                    must_be_dir |= parts.is_empty() && target.ends_with('/');
                     if target.starts_with('/') {
                         trail = self.top();
                         floor = 1;
                     }
                     parts.extend(split(&target));
                 }
-                FileType::Dir if !parts.is_empty() => trail.0.push((here, node)),
+                FileType::Dir if !parts.is_empty() => trail.push(&part, node),
                 _ => last = Some((trail.clone(), part, Some(node))),
             }
         }
@@ -258,6 +282,15 @@ impl Mounts {
 
     pub(crate) fn is_mount(&self, path: &str) -> bool {
         self.table.contains_key(path)
+    }
+
+    /// Where what lies at the absolute `path` is mounted; empty for the container's own layer.
+    pub(crate) fn mounted_at<'a>(&self, path: &'a str) -> &'a str {
+        let mut at = path;
+        while !at.is_empty() && !self.is_mount(at) {
+            at = at.rsplit_once('/').map_or("", |(above, _)| above);
+        }
+        at
     }
 
     /// Whether something is mounted at or below `path`.
@@ -309,8 +342,8 @@ impl<'a> FileEvent<'a> {
 impl Mount {
     pub(crate) fn node(&self) -> Node {
         match self {
-            Mount::Volume { volume, ino, read_only } => {
-                Node::Inode { volume: volume.clone(), ino: *ino, read_only: *read_only }
+            Mount::Volume { pin, read_only } => {
+                Node::Inode { volume: pin.volume.clone(), ino: pin.ino, read_only: *read_only }
             }
             Mount::Device(device) => Node::Device(device.clone()),
         }
@@ -335,16 +368,23 @@ impl Node {
 
 impl Trail {
     pub(crate) fn path(&self) -> &str {
-        &self.0.last().expect("a trail has a root").0
+        &self.path
     }
 
     pub(crate) fn node(&self) -> &Node {
-        &self.0.last().expect("a trail has a root").1
+        &self.steps.last().expect("a trail has a root").1
     }
-}
 
-fn split(path: &str) -> Vec<String> {
-    path.split('/').rev().filter(|p| !p.is_empty() && *p != ".").map(str::to_owned).collect()
+    pub(crate) fn push(&mut self, name: &str, node: Node) {
+        self.path.push('/');
+        self.path.push_str(name);
+        self.steps.push((self.path.len(), node));
+    }
+
+    fn pop(&mut self) {
+        self.steps.pop();
+        self.path.truncate(self.steps.last().expect("a trail has a root").0);
+    }
 }
 
 /// A path without `.` and empty components; `..` is refused.
