@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::message::{Framing, Headers, parse_head};
+use super::message::{Framing, Headers, chunk_size, parse_head};
 use crate::net::TcpStream;
 use crate::runtime::timeout;
 
@@ -247,12 +247,11 @@ impl Source<'_> {
         let mut body = Vec::new();
         loop {
             let line = self.line().await?;
-            let digits = line.split(';').next().unwrap_or_default().trim();
-            let size = u64::from_str_radix(digits, 16).map_err(|_| bad())?;
-            if body.len() as u64 + size > self.largest as u64 {
+            let size = chunk_size(&line).ok_or_else(bad)?;
+            if size > self.largest || body.len() + size > self.largest {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is too large"));
             }
-            body.extend(self.take(size).await?);
+            body.extend(self.take(size as u64).await?);
             self.line().await?;
             if size == 0 {
                 return Ok(body);

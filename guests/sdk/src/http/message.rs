@@ -47,14 +47,14 @@ const fn refuse(status: u16, reason: &'static str) -> Refusal {
 /// Parses a head from the start of `bytes`; `None` if its end is not there yet.
 ///
 /// # Errors
-/// 400 for what is no head, 431 for more fields or bytes than allowed.
+/// 400 for what is no head, 414 for a first line longer than allowed, 431 for more fields or bytes.
 pub fn parse_head(bytes: &[u8], max: usize) -> Result<Option<Head>, Refusal> {
     let mut lines = Vec::new();
     let mut start = 0;
     loop {
         let Some(end) = bytes[start..].iter().position(|b| *b == b'\n') else {
             if bytes.len() > max {
-                return Err(refuse(431, "the head is too large"));
+                return Err(too_large(lines.len()));
             }
             return Ok(None);
         };
@@ -62,7 +62,7 @@ pub fn parse_head(bytes: &[u8], max: usize) -> Result<Option<Head>, Refusal> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         start += end + 1;
         if start > max {
-            return Err(refuse(431, "the head is too large"));
+            return Err(too_large(lines.len()));
         }
         if line.is_empty() {
             // RFC 9112, 2.2: an empty line before the first is ignored.
@@ -89,13 +89,34 @@ pub fn parse_head(bytes: &[u8], max: usize) -> Result<Option<Head>, Refusal> {
     for field in &lines[1..] {
         let field = text(field).ok_or(bad)?;
         let (name, value) = field.split_once(':').ok_or(refuse(400, "a field without colon"))?;
-        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        if name.is_empty() || !name.chars().all(token) {
+        if !is_token(name) {
             return Err(refuse(400, "a field name that is no token"));
         }
         headers.0.push((name.to_owned(), value.trim().to_owned()));
     }
     Ok(Some(Head { line, headers, length: start }))
+}
+
+/// In the first line it is the target that is too long, later it is the fields.
+fn too_large(lines: usize) -> Refusal {
+    match lines {
+        0 => refuse(414, "the first line is too long"),
+        _ => refuse(431, "the head is too large"),
+    }
+}
+
+/// The characters of a token (RFC 9110, 5.6.2).
+fn is_token(text: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    !text.is_empty() && text.chars().all(fine)
+}
+
+/// The size of a chunk: hexadecimal digits, and perhaps extensions.
+pub(crate) fn chunk_size(line: &str) -> Option<usize> {
+    let digits = line.split(';').next().unwrap_or_default().trim();
+    // `from_str_radix` alone would take a sign.
+    let plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    usize::from_str_radix(digits, 16).ok().filter(|_| plain)
 }
 
 /// How a body ends.
@@ -109,13 +130,15 @@ pub(crate) enum Framing {
 impl Headers {
     /// How the body is framed (RFC 9112, 6.3); contradictions are refused, since they hide attacks.
     pub(crate) fn framing(&self) -> Result<Option<Framing>, Refusal> {
-        let lengths: Vec<_> =
-            self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case("content-length")).collect();
-        if let Some(coding) = self.get("transfer-encoding") {
+        let all = |name: &'static str| {
+            self.0.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).collect::<Vec<_>>()
+        };
+        let lengths = all("content-length");
+        if let [(_, coding), more @ ..] = &all("transfer-encoding")[..] {
             if !lengths.is_empty() {
                 return Err(refuse(400, "both Content-Length and Transfer-Encoding"));
             }
-            if !coding.eq_ignore_ascii_case("chunked") {
+            if !coding.eq_ignore_ascii_case("chunked") || !more.is_empty() {
                 return Err(refuse(501, "this transfer coding is not known"));
             }
             return Ok(Some(Framing::Chunked));
@@ -130,6 +153,11 @@ impl Headers {
         }
     }
 }
+
+/// Methods that are methods somewhere (RFC 9110, 9; RFC 5789): what else comes is 501, and what a
+/// program does not do with a resource is 405.
+const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// A request with its whole body.
 #[derive(Clone, Debug)]
@@ -162,11 +190,15 @@ impl Request {
             v if v.starts_with("HTTP/") => return Err(refuse(505, "only HTTP/1.1 is spoken here")),
             _ => return Err(refuse(400, "the first line is no request line")),
         };
-        if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) {
+        if !is_token(&method) {
             return Err(refuse(400, "the method is no token"));
         }
-        if minor == 1 && head.headers.get("host").is_none() {
-            return Err(refuse(400, "HTTP/1.1 needs a Host field"));
+        if !METHODS.contains(&method.as_str()) {
+            return Err(refuse(501, "this method is not known"));
+        }
+        let hosts = head.headers.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case("host")).count();
+        if hosts > 1 || minor == 1 && hosts == 0 {
+            return Err(refuse(400, "HTTP/1.1 needs one Host field"));
         }
         let local = match target.strip_prefix("http://") {
             Some(rest) => rest.find('/').map_or("/", |i| &rest[i..]),

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::message::{Body, Framing, Refusal, Request, Response, parse_head};
+use super::message::{Body, Framing, Refusal, Request, Response, chunk_size, parse_head};
 use crate::net::{TcpListener, TcpStream};
 use crate::runtime::{Either, Flag, race, sleep, spawn, timeout};
 
@@ -279,9 +279,8 @@ impl Input<'_> {
         let mut body = Vec::new();
         loop {
             let line = self.line().await?;
-            let digits = line.split(';').next().unwrap_or_default().trim();
             let bad = Refusal { status: 400, reason: "a chunk without a size" };
-            let size = usize::from_str_radix(digits, 16).map_err(|_| bad)?;
+            let size = chunk_size(&line).ok_or(bad)?;
             if size == 0 {
                 break;
             }
