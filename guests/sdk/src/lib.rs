@@ -5,6 +5,7 @@
 //! - [`net`]: TCP on that runtime; `sys` holds what differs between WASI and Linux
 //! - [`signals`]: `/dev/signals`, and what a program does when asked to end
 //! - [`http`]: HTTP/1.1, server and client, with bounded buffers
+//! - [`connections`]: accepting, with a bound; [`memcached`], [`resp`]: the protocols of caches
 //! - [`args`]: the command line, with `--help` and `--version`
 //! - [`log`]: one line an event
 //! - [`json`]: writing JSON strings
@@ -12,12 +13,15 @@
 //! A program that uses it knows nothing of the world it runs in: the same source runs on Linux.
 
 pub mod args;
+pub mod connections;
 pub mod http;
 pub mod json;
 pub mod log;
 pub mod logfile;
+pub mod memcached;
 pub mod net;
 pub mod program;
+pub mod resp;
 pub mod runtime;
 pub mod signals;
 mod sys;
