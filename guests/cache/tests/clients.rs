@@ -61,7 +61,6 @@ fn a_memcached_client() {
     assert!(client.touch("n", 100).unwrap());
     assert!(client.delete("n").unwrap() && !client.delete("n").unwrap());
     assert!(client.version().unwrap()[0].1.starts_with(env!("CARGO_PKG_VERSION")));
-    assert!(client.stats().unwrap()[0].1.contains_key("curr_items"));
     client.flush().unwrap();
     assert_eq!(client.get::<String>("name").unwrap(), None);
 }
@@ -105,6 +104,8 @@ fn bytes_that_no_client_should_send() {
         raw(mc, b"set k 0 0 2\r\nabcd\r\nget k\r\n"),
         "CLIENT_ERROR bad data chunk\r\nEND\r\n"
     );
+    // (The client crate gives up at the first line of stats.)
+    assert!(raw(mc, b"stats\r\n").contains("STAT curr_items 0\r\n"));
     // Half a request, and the end: no answer, no harm.
     assert_eq!(raw(mc, b"set k 0 0 2\r\na"), "");
     assert_eq!(raw(redis, b"*1\r\n$3\r\nGE"), "");

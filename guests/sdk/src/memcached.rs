@@ -224,13 +224,13 @@ pub fn parse(bytes: &[u8], max_data: usize) -> Parsed {
             // as memcached does.
             let length = words.get(3).and_then(|w| number::<u64>(w));
             let skip = length.map_or(0, |n| n.saturating_add(2));
-            return refused(reply, used, skip, false);
+            refused(reply, used, skip, false)
         }
-        Err(reply) => return refused(reply, used, 0, false),
-        Ok(None) => return Parsed::Request(request, used),
+        Err(reply) => refused(reply, used, 0, false),
+        Ok(None) => Parsed::Request(request, used),
         Ok(Some(length)) if length > max_data as u64 => {
             let skip = length.saturating_add(2);
-            return refused("SERVER_ERROR object too large for cache", used, skip, false);
+            refused("SERVER_ERROR object too large for cache", used, skip, false)
         }
         Ok(Some(length)) => {
             let length = length as usize;

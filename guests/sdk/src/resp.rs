@@ -85,12 +85,15 @@ pub fn command(words: &[&[u8]]) -> Vec<u8> {
     out
 }
 
+/// What was read from the beginning of some bytes, and its length; `None` if more must come.
+pub type Taken<T> = Option<(T, usize)>;
+
 /// Reads one command from the beginning of `bytes`: its words and its length, or `None` if more must
 /// come. A command without words is an empty line: nothing to do. A word has at most `max` bytes.
 ///
 /// # Errors
 /// What Redis says before it closes the connection.
-pub fn parse_command(bytes: &[u8], max: usize) -> Result<Option<(Vec<Vec<u8>>, usize)>, String> {
+pub fn parse_command(bytes: &[u8], max: usize) -> Result<Taken<Vec<Vec<u8>>>, String> {
     if bytes.first() != Some(&b'*') {
         return inline(bytes);
     }
@@ -118,7 +121,7 @@ pub fn parse_command(bytes: &[u8], max: usize) -> Result<Option<(Vec<Vec<u8>>, u
     Ok(Some((words, at)))
 }
 
-fn inline(bytes: &[u8]) -> Result<Option<(Vec<Vec<u8>>, usize)>, String> {
+fn inline(bytes: &[u8]) -> Result<Taken<Vec<Vec<u8>>>, String> {
     let Some((line, used)) = line_at(bytes, 0, "too big inline request")? else {
         return Ok(None);
     };
@@ -127,11 +130,7 @@ fn inline(bytes: &[u8]) -> Result<Option<(Vec<Vec<u8>>, usize)>, String> {
 }
 
 /// The line at `at` without its end, and where the next one begins.
-fn line_at<'a>(
-    bytes: &'a [u8],
-    at: usize,
-    too_long: &str,
-) -> Result<Option<(&'a [u8], usize)>, String> {
+fn line_at<'a>(bytes: &'a [u8], at: usize, too_long: &str) -> Result<Taken<&'a [u8]>, String> {
     let rest = &bytes[at..];
     match rest.iter().take(MAX_LINE + 1).position(|b| *b == b'\n') {
         Some(end) => {
@@ -150,16 +149,11 @@ fn int(bytes: &[u8]) -> Option<i64> {
 ///
 /// # Errors
 /// What it has that no server says.
-pub fn parse_value(bytes: &[u8], max: usize) -> Result<Option<(Value, usize)>, String> {
+pub fn parse_value(bytes: &[u8], max: usize) -> Result<Taken<Value>, String> {
     value_at(bytes, 0, max, 0)
 }
 
-fn value_at(
-    bytes: &[u8],
-    at: usize,
-    max: usize,
-    depth: u32,
-) -> Result<Option<(Value, usize)>, String> {
+fn value_at(bytes: &[u8], at: usize, max: usize, depth: u32) -> Result<Taken<Value>, String> {
     let Some((line, mut at)) = line_at(bytes, at, "a line without an end")? else {
         return Ok(None);
     };
