@@ -157,14 +157,14 @@ fn looking_changes_nothing() {
     let mut unwatched = sidecar(5);
     run(&mut unwatched, END);
     let mut watched = sidecar(5);
-    let mut read = vec![0u64; 10];
+    let mut read = [0u64; 10];
     let mut at = Time::ZERO;
     while at < END {
         at += Duration::from_millis(250);
         run(&mut watched, at);
         // Ten clients that list, get, and read the stream at paces of their own.
         for (n, read) in read.iter_mut().enumerate() {
-            if at.as_nanos() / 250_000_000 % (n as u64 + 1) == 0 {
+            if (at.as_nanos() / 250_000_000).is_multiple_of(n as u64 + 1) {
                 let (_, count, _) = watched.trace().read_encoded(*read + 1, 1 << 16);
                 *read += u64::from(count);
                 for path in

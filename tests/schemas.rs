@@ -20,16 +20,25 @@ fn every_pattern_is_in_both_languages_and_every_claim_has_a_scenario() {
     for pattern in catalogue().unwrap().iter() {
         let name = &pattern.file.name;
         let headings = |text: &str| {
-            text.lines().filter(|l| l.starts_with('#')).map(|l| l.split(' ').next().unwrap().len()).collect::<Vec<_>>()
+            text.lines()
+                .filter(|l| l.starts_with('#'))
+                .map(|l| l.split(' ').next().unwrap().len())
+                .collect::<Vec<_>>()
         };
         let (en, ja) = (&pattern.lesson.en, &pattern.lesson.ja);
         assert_eq!(headings(en), headings(ja), "{name}: the lessons are in step");
         let scenarios = pattern.scenarios().unwrap();
         assert!(!scenarios.is_empty());
         for (scenario, s) in &scenarios {
-            assert!(en.contains(&format!("`{scenario}`")) && ja.contains(&format!("`{scenario}`")), "{name}: the lessons name {scenario}");
+            assert!(
+                en.contains(&format!("`{scenario}`")) && ja.contains(&format!("`{scenario}`")),
+                "{name}: the lessons name {scenario}"
+            );
             for text in [&s.title, &s.claim].into_iter().chain(s.checks.iter().map(|c| &c.means)) {
-                assert!(!text.en.is_empty() && !text.ja.is_empty(), "{name}/{scenario}: a text lacks a language");
+                assert!(
+                    !text.en.is_empty() && !text.ja.is_empty(),
+                    "{name}/{scenario}: a text lacks a language"
+                );
             }
         }
     }

@@ -129,10 +129,9 @@ impl Monitor {
         }
         if let Some(on) = &self.check.on {
             let value = evaluator.history().event(event);
-            match on.holds(evaluator, Some(value.clone())) {
-                Ok(true) => self.ask(evaluator, Some(value), event.seq, event.at),
-                // An event without the field asked for is not one of those meant.
-                Ok(false) | Err(_) => {}
+            // An event without the field asked for is not one of those meant.
+            if on.holds(evaluator, Some(value.clone())) == Ok(true) {
+                self.ask(evaluator, Some(value), event.seq, event.at);
             }
         } else if !self.asked || self.expression().reads().overlaps(changed) {
             self.ask(evaluator, None, event.seq, event.at);

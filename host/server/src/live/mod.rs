@@ -1,8 +1,8 @@
 //! One world on real time.
 //!
 //! # Layout
-//! - [`pace`]: which virtual instant belongs to an instant of real time
-//! - [`turn`]: what the driver does with a world; [`past`]: going back and forking
+//! - `pace`: which virtual instant belongs to an instant of real time
+//! - `turn`: what the driver does with a world; `past`: going back and forking
 //!
 //! A world is behind one lock, held for a few milliseconds at a time. What streams and status
 //! pages show is copied out after each turn ([`View`]), so that looking never waits.
