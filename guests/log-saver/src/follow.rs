@@ -7,6 +7,9 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use podlab_guest::logfile::rotated;
 
 /// How many rotated files are looked at.
 const ROTATED: u32 = 9;
@@ -40,17 +43,21 @@ pub struct Follower {
     file: PathBuf,
     checkpoint: PathBuf,
     progress: Progress,
-    /// Length of the log when it was last read to its end: nothing to do while it stays.
-    quiet: Option<u64>,
+    /// Length and time of the log when it was last read to its end: nothing to do while they stay.
+    quiet: Option<(u64, Option<SystemTime>)>,
     restarts: u32,
+    /// Whether the checkpoint knows the stream. It must before the store does: a successor that
+    /// finds none would send all again under another name.
+    named: bool,
 }
 
 impl Follower {
     /// Goes on where the checkpoint says, or begins with the oldest file under the name `stream`.
     pub fn open(file: PathBuf, checkpoint: PathBuf, stream: String) -> Follower {
         let found = fs::read_to_string(&checkpoint).ok().and_then(|text| Progress::parse(&text));
+        let named = found.is_some();
         let progress = found.unwrap_or(Progress { stream, ..Progress::default() });
-        Follower { file, checkpoint, progress, quiet: None, restarts: 0 }
+        Follower { file, checkpoint, progress, quiet: None, restarts: 0, named }
     }
 
     /// The name of this sequence of bytes.
@@ -68,15 +75,15 @@ impl Follower {
     /// # Errors
     /// As the file system has it.
     pub fn next(&mut self, max: usize) -> io::Result<Option<Batch>> {
-        let length = fs::metadata(&self.file).map(|m| m.len()).unwrap_or(0);
-        if self.quiet == Some(length) {
+        let seen = fs::metadata(&self.file).map_or((0, None), |m| (m.len(), m.modified().ok()));
+        if self.quiet == Some(seen) {
             return Ok(None);
         }
         loop {
             // The list comes first: if it shows a successor, nobody writes to this file any more,
             // and its end is its end.
-            let files = self.files()?;
-            let here = files.iter().position(|(_, mark)| self.is_here(mark));
+            let mut files = self.files()?;
+            let here = files.iter().position(|(_, mark)| *mark == self.progress.mark);
             let (index, offset) = match here {
                 Some(index) if !self.progress.mark.is_empty() => (index, self.progress.offset),
                 _ if files.is_empty() => return Ok(None),
@@ -88,19 +95,24 @@ impl Follower {
                     (0, 0)
                 }
             };
-            let (path, mark) = &files[index];
             let last = index + 1 == files.len();
-            let bytes = lines(path, offset, max, last)?;
+            let (file, mark) = &mut files[index];
+            let mark = mark.clone();
+            let bytes = lines(file, offset, max, last)?;
             if !bytes.is_empty() {
+                if !self.named {
+                    self.save()?;
+                    self.named = true;
+                }
                 let offset = offset + bytes.len() as u64;
                 let shipped = self.progress.shipped + bytes.len() as u64;
-                let (stream, mark) = (self.progress.stream.clone(), mark.clone());
+                let stream = self.progress.stream.clone();
                 self.quiet = None;
                 let after = Progress { stream, shipped, mark, offset };
                 return Ok(Some(Batch { bytes, after }));
             }
             if last {
-                self.quiet = Some(length);
+                self.quiet = Some(seen);
                 return Ok(None);
             }
             self.progress.mark = files[index + 1].1.clone();
@@ -114,6 +126,11 @@ impl Follower {
     /// If the checkpoint cannot be written: then the batch may be sent again, which is harmless.
     pub fn done(&mut self, batch: &Batch) -> io::Result<()> {
         self.progress = batch.after.clone();
+        self.save()
+    }
+
+    /// Puts the checkpoint in place at one instant.
+    fn save(&self) -> io::Result<()> {
         let mut temporary = self.checkpoint.as_os_str().to_owned();
         temporary.push(".part");
         fs::write(&temporary, self.progress.format())?;
@@ -126,51 +143,59 @@ impl Follower {
         self.progress.stream = format!("{}-{}", self.progress.stream, self.restarts);
         self.progress.shipped = 0;
         self.quiet = None;
+        self.named = false;
     }
 
-    fn is_here(&self, mark: &[u8]) -> bool {
-        mark == self.progress.mark
-    }
-
-    /// The files with a first line, oldest first, and their marks.
-    fn files(&self) -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
-        let rotated = |n: u32| {
-            let mut name = self.file.as_os_str().to_owned();
-            name.push(format!(".{n}"));
-            PathBuf::from(name)
-        };
-        let newest = (1..=ROTATED).take_while(|n| rotated(*n).exists()).count() as u32;
-        let mut files: Vec<(PathBuf, Vec<u8>)> = Vec::new();
-        for path in (1..=newest).rev().map(rotated).chain([self.file.clone()]) {
-            if let Some(mark) = mark(&path)? {
-                // Renamed while we looked: the same file twice counts once.
-                files.retain(|(_, m)| *m != mark);
-                files.push((path, mark));
+    /// The open files that have a first line, oldest first, and their marks.
+    ///
+    /// Files move up while we look: `a.log` to `a.log.1` to `a.log.2`. Looking upwards, none is
+    /// missed, but one that moved past is met again: then the order may be wrong, and it looks
+    /// anew. While files move there is a gap of one number.
+    fn files(&self) -> io::Result<Vec<(File, Vec<u8>)>> {
+        'again: for _ in 0..10 {
+            let mut files: Vec<(File, Vec<u8>)> = Vec::new();
+            let mut missing = 0;
+            for n in 0..=ROTATED {
+                let path = if n == 0 { self.file.clone() } else { rotated(&self.file, n) };
+                if !path.exists() {
+                    missing += 1;
+                    if missing == 2 {
+                        break;
+                    }
+                    continue;
+                }
+                missing = 0;
+                let Some((file, mark)) = mark(&path)? else { continue };
+                if files.iter().any(|(_, m)| *m == mark) {
+                    continue 'again;
+                }
+                files.push((file, mark));
             }
+            files.reverse();
+            return Ok(files);
         }
-        Ok(files)
+        Err(io::Error::other("it is rotated faster than it can be looked at"))
     }
 }
 
-/// The beginning of a file's first line, once that is whole.
-fn mark(path: &Path) -> io::Result<Option<Vec<u8>>> {
+/// A file and the beginning of its first line, once that is whole.
+fn mark(path: &Path) -> io::Result<Option<(File, Vec<u8>)>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e),
     };
     let mut head = Vec::new();
-    file.take(MARK as u64).read_to_end(&mut head)?;
+    (&file).take(MARK as u64).read_to_end(&mut head)?;
     if let Some(end) = head.iter().position(|b| *b == b'\n') {
         head.truncate(end);
-        return Ok(Some(head));
+        return Ok(Some((file, head)));
     }
-    Ok((head.len() == MARK).then_some(head))
+    Ok((head.len() == MARK).then_some((file, head)))
 }
 
 /// Whole lines from `offset`; the unfinished last one too if the file is finished (not `last`).
-fn lines(path: &Path, offset: u64, max: usize, last: bool) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+fn lines(file: &mut File, offset: u64, max: usize, last: bool) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();
     file.take(max.max(LONGEST) as u64).read_to_end(&mut bytes)?;
@@ -233,6 +258,41 @@ mod tests {
         let expected: String = (1..=500).map(|n| format!("some line of text seq={n}\n")).collect();
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         assert_eq!(follower.shipped(), expected.len() as u64);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn the_name_of_a_stream_outlives_a_kill_before_the_first_acknowledgement() {
+        let dir = std::env::temp_dir().join(format!("named-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("a.log");
+        fs::write(&path, "one\n").unwrap();
+        let open = |name: &str| Follower::open(path.clone(), dir.join("c"), name.into());
+        open("first").next(100).unwrap().unwrap();
+        let mut again = open("second");
+        assert_eq!((again.stream(), again.shipped()), ("first", 0));
+        again.restart_stream();
+        again.next(100).unwrap().unwrap();
+        assert_eq!(open("third").stream(), "first-1");
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_rotation_in_its_middle_hides_nothing() {
+        let dir = std::env::temp_dir().join(format!("gap-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("a.log");
+        // `.1` has become `.2`, and the log is not `.1` yet.
+        fs::write(rotated(&path, 2), "one\n").unwrap();
+        fs::write(&path, "two\n").unwrap();
+        let mut follower = Follower::open(path.clone(), dir.join("c"), "s".into());
+        let mut out = Vec::new();
+        drain(&mut follower, &mut out);
+        fs::rename(&path, rotated(&path, 1)).unwrap();
+        drain(&mut follower, &mut out);
+        fs::write(&path, "six\n").unwrap();
+        drain(&mut follower, &mut out);
+        assert_eq!(out, b"one\ntwo\nsix\n");
         fs::remove_dir_all(dir).unwrap();
     }
 
