@@ -20,7 +20,9 @@ fn main() {
         ["spin", rounds] => spin(rounds),
         ["bulk", bytes] => bulk(bytes, ADDR),
         ["bulk", bytes, addr] => bulk(bytes, addr),
-        _ => Err("pingpong server [ADDR] | client N SIZE [ADDR] | bulk BYTES [ADDR] | spin N".into()),
+        _ => {
+            Err("pingpong server [ADDR] | client N SIZE [ADDR] | bulk BYTES [ADDR] | spin N".into())
+        }
     };
     if let Err(message) = result {
         eprintln!("pingpong: {message}");

@@ -15,7 +15,14 @@ use crate::runtime::{Either, Flag, race, sleep, spawn, timeout};
 /// # Errors
 /// If it is no address, or is taken.
 pub async fn listen(args: &Args, option: &str) -> Result<Option<TcpListener>, String> {
-    let text = args.text(option);
+    listen_at(&args.text(option), option).await
+}
+
+/// Listens at `text`, the value of `option`; nowhere if it is `-`.
+///
+/// # Errors
+/// If it is no address, or is taken.
+pub async fn listen_at(text: &str, option: &str) -> Result<Option<TcpListener>, String> {
     if text == "-" {
         return Ok(None);
     }
