@@ -96,6 +96,9 @@ texts! {
     outside: "Outside", "外部";
     localhost: "localhost", "localhost";
     edge: "{} and {}: {} marks in view", "{} と {}:表示中の印 {} 個";
+    role_main: "container", "コンテナ";
+    role_sidecar: "sidecar", "サイドカー";
+    role_init: "init", "初期化";
     zoom_in: "Zoom in", "拡大";
     zoom_out: "Zoom out", "縮小";
     zoom_fit: "Fit", "全体";

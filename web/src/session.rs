@@ -226,7 +226,7 @@ impl Session {
         self.last_frame = clock_ms;
         self.flights.extend(self.past.as_ref().unwrap_or(&self.timeline));
         if self.laid_out != self.timeline.next() {
-            self.layout.extend(self.timeline.head());
+            self.layout.extend(self.timeline.head(), self.flights.talkers());
             self.laid_out = self.timeline.next();
         }
         let now = self.now(clock_ms);

@@ -5,7 +5,7 @@
 //! caused it has arrived. True figures are printed where a mark is inspected. All of this is a
 //! function of the events and the speed alone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use podlab_trace::event::{ConnId, Dir, Event, FileOp, Kind, PlaceId, Seq};
 
@@ -79,6 +79,8 @@ pub struct Flight {
 pub struct Flights {
     speed: f64,
     list: VecDeque<Flight>,
+    /// All places that ever sent something or were sent something.
+    talkers: BTreeSet<PlaceId>,
     /// When the consequences of an event may begin.
     done: BTreeMap<Seq, u64>,
     /// The end of the last bytes of a direction that no message has claimed yet.
@@ -94,6 +96,7 @@ impl Flights {
         Flights {
             speed: speed.max(0.01),
             list: VecDeque::new(),
+            talkers: BTreeSet::new(),
             done: BTreeMap::new(),
             pending: BTreeMap::new(),
             next: 0,
@@ -185,9 +188,11 @@ impl Flights {
                 done = end;
                 if let Some(ends) = timeline.ends(*conn) {
                     let way = way(*dir, ends.client, ends.server);
-                    let probe = timeline.head().places.get(&ends.client).is_some_and(|p| {
-                        p.container == "kubelet" || (p.container.is_empty() && !p.pod.is_empty())
-                    });
+                    let probe = timeline
+                        .head()
+                        .places
+                        .get(&ends.client)
+                        .is_some_and(|p| p.pod.is_empty() && p.container == "kubelet");
                     let shape = if *malformed || (*answers != 0 && failed(summary)) {
                         Shape::Error
                     } else if probe {
@@ -261,6 +266,11 @@ impl Flights {
         lost: bool,
     ) {
         self.until = self.until.max(end);
+        for side in [&from, &to] {
+            if let End::Place(id) = side {
+                self.talkers.insert(*id);
+            }
+        }
         let via = via.to_owned();
         self.list.push_back(Flight {
             seq: event.seq,
@@ -274,6 +284,11 @@ impl Flights {
             conn,
             lost,
         });
+    }
+
+    /// All places that ever sent something or were sent something.
+    pub fn talkers(&self) -> &BTreeSet<PlaceId> {
+        &self.talkers
     }
 
     /// The last instant at which a mark is under way.

@@ -70,9 +70,11 @@ impl Pod {
             .iter()
             .any(|c| c["type"] == "Ready" && c["status"] == "True");
         let mut containers = Vec::new();
-        for (group, statuses) in
-            [("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")]
-        {
+        for (group, statuses) in [
+            ("initContainers", "initContainerStatuses"),
+            ("containers", "containerStatuses"),
+            ("ephemeralContainers", "ephemeralContainerStatuses"),
+        ] {
             for c in list(&spec[group]) {
                 let seen = list(&status[statuses]).iter().find(|s| s["name"] == c["name"]);
                 containers.push(container(c, seen.unwrap_or(&Value::Null), group));

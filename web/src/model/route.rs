@@ -3,7 +3,7 @@
 use podlab_trace::event::PlaceId;
 use podlab_trace::state::State;
 
-use crate::model::layout::{Layout, PodBox, Rect};
+use crate::model::layout::{AISLE, GAP, Layout, PAD, PodBox, Rect, Slot};
 
 /// A point of the drawing.
 pub type Point = (f64, f64);
@@ -68,31 +68,24 @@ pub enum End {
 }
 
 enum Spot<'a> {
-    Inside(&'a PodBox, Rect),
-    Kubelet(&'a PodBox, Rect),
+    Inside(&'a PodBox, &'a Slot),
+    /// The pod as a whole: packets that nobody in it accepts.
     Edge(&'a PodBox),
+    /// The kubelet of a node.
+    Kubelet(&'a str),
     Chip(Rect),
 }
 
-fn spot<'a>(layout: &'a Layout, state: &State, id: PlaceId) -> Option<Spot<'a>> {
+fn spot<'a>(layout: &'a Layout, state: &'a State, id: PlaceId) -> Option<Spot<'a>> {
     let place = state.places.get(&id)?;
     if place.pod.is_empty() {
-        if place.container.is_empty() {
-            return None;
+        if !place.node.is_empty() {
+            return Some(Spot::Kubelet(&place.node));
         }
         return layout.chips.get(&place.container).map(|r| Spot::Chip(*r));
     }
     let pod = layout.pods.get(&(place.namespace.clone(), place.pod.clone()))?;
-    if let Some((_, rect)) = pod.containers.iter().find(|(name, _)| *name == place.container) {
-        return Some(Spot::Inside(pod, *rect));
-    }
-    let band = layout.bands.get(pod.band)?;
-    let r = band.rect;
-    Some(if place.container == "kubelet" || place.container.is_empty() {
-        Spot::Kubelet(pod, Rect { x: r.right() - 76.0, y: r.y + 8.0, w: 62.0, h: 20.0 })
-    } else {
-        Spot::Edge(pod)
-    })
+    Some(pod.slot(&place.container).map_or(Spot::Edge(pod), |slot| Spot::Inside(pod, slot)))
 }
 
 fn curve(out: &mut Vec<Point>, a: Point, ca: Point, cb: Point, b: Point) {
@@ -112,9 +105,9 @@ fn curve(out: &mut Vec<Point>, a: Point, ca: Point, cb: Point, b: Point) {
 /// not empty. `None` if one of them has no place in the drawing.
 pub fn route(layout: &Layout, state: &State, from: &End, to: &End, via: &str) -> Option<Route> {
     match (from, to) {
-        (End::Place(a), End::Volume(_, name)) => files(layout, state, *a, name).map(Route::new),
+        (End::Place(a), End::Volume(_, name)) => files(layout, state, *a, name),
         (End::Volume(_, name), End::Place(b)) => {
-            let mut line = files(layout, state, *b, name)?;
+            let mut line = files(layout, state, *b, name)?.points;
             line.reverse();
             Some(Route::new(line))
         }
@@ -128,73 +121,116 @@ pub fn route(layout: &Layout, state: &State, from: &End, to: &End, via: &str) ->
     }
 }
 
-fn files(layout: &Layout, state: &State, id: PlaceId, volume: &str) -> Option<Vec<Point>> {
-    let Some(Spot::Inside(pod, rect)) = spot(layout, state, id) else { return None };
-    let (_, drawer) = pod.volumes.iter().find(|(name, _)| name == volume)?;
-    let a = (rect.cx() - rect.w * 0.28, rect.bottom());
-    let b = (a.0.clamp(drawer.x + 14.0, drawer.right() - 14.0), drawer.y);
-    let mut line = vec![a];
-    let lean = (b.1 - a.1) * 0.55;
-    curve(&mut line, a, (a.0, a.1 + lean), (b.0, b.1 - lean), b);
-    Some(line)
+fn files(layout: &Layout, state: &State, id: PlaceId, volume: &str) -> Option<Route> {
+    let Some(Spot::Inside(pod, slot)) = spot(layout, state, id) else { return None };
+    to_volume(pod, slot, volume)
 }
 
-/// From a container down to the rail, or nothing for what has no rail.
-fn to_rail(s: &Spot) -> Vec<Point> {
+/// The line from a container to a volume of its pod. What stands above another container goes
+/// round it, along the edge of the pod.
+pub fn to_volume(pod: &PodBox, slot: &Slot, volume: &str) -> Option<Route> {
+    let (_, drawer) = pod.volumes.iter().find(|(name, _)| name == volume)?;
+    let r = slot.rect;
+    let mut line = Vec::new();
+    let a = if slot.above {
+        let shift = slot.row as f64 * 2.0;
+        let (start, edge) = match slot.side {
+            0 => (r.x + 16.0, pod.rect.x + 7.0 - shift),
+            _ => (r.right() - 16.0, pod.rect.right() - 7.0 + shift),
+        };
+        let turn = r.bottom() + 8.0;
+        let a = (edge, pod.rail + 4.0);
+        line.extend(rounded(&[(start, r.bottom()), (start, turn), (edge, turn), a]));
+        a
+    } else {
+        let a = (r.x + 22.0, r.bottom());
+        line.push(a);
+        a
+    };
+    // Beside the handle, and where the eye can tell the lines of two containers apart.
+    let b = (a.0.clamp(drawer.x + 16.0, drawer.right() - 16.0), drawer.y);
+    let lean = (b.1 - a.1) * 0.55;
+    curve(&mut line, a, (a.0, a.1 + lean), (b.0, b.1 - lean), b);
+    Some(Route::new(line))
+}
+
+/// Where a container's line to localhost leaves it: the middle of its ports.
+pub fn plug(slot: &Slot) -> Point {
+    (slot.rect.right() - 38.0, slot.rect.bottom())
+}
+
+/// The line from a container down to localhost; what stands above another container goes through
+/// the aisle between them.
+pub fn to_rail(pod: &PodBox, slot: &Slot) -> Route {
+    let (x, y) = plug(slot);
+    if !slot.above {
+        return Route::new(vec![(x, y), (x, pod.rail)]);
+    }
+    let shift = 7.0 - slot.row as f64 * 3.0;
+    let aisle = match slot.side {
+        0 => slot.rect.right() + AISLE / 2.0 - shift,
+        _ => slot.rect.x - AISLE / 2.0 + shift,
+    };
+    let turn = y + AISLE / 2.0 + 3.0;
+    Route::new(rounded(&[(x, y), (x, turn), (aisle, turn), (aisle, pod.rail)]))
+}
+
+fn lead(s: &Spot) -> Vec<Point> {
     match s {
-        Spot::Inside(pod, rect) => {
-            let x = rect.cx() + rect.w * 0.12;
-            vec![(x, rect.bottom()), (x, pod.rail)]
-        }
+        Spot::Inside(pod, slot) => to_rail(pod, slot).points,
         _ => Vec::new(),
     }
 }
 
 fn messages(layout: &Layout, a: &Spot, b: &Spot, service: Option<Rect>) -> Option<Vec<Point>> {
-    if let (Spot::Kubelet(_, badge), Spot::Inside(_, rect))
-    | (Spot::Inside(_, rect), Spot::Kubelet(_, badge)) = (a, b)
-    {
-        let (p, q) = ((badge.cx(), badge.bottom()), (rect.cx(), rect.y));
-        let mut line = vec![p];
-        curve(&mut line, p, (p.0, p.1 + 26.0), (q.0, q.1 - 30.0), q);
-        if matches!(b, Spot::Kubelet(..)) {
-            line.reverse();
-        }
-        return Some(line);
-    }
-    let mut line = to_rail(a);
-    let mut back = to_rail(b);
+    let own = |node: &str, pod: &PodBox| {
+        layout.bands.get(pod.band).filter(|band| band.node == node).map(|b| b.kubelet())
+    };
+    let mut line = lead(a);
+    let mut back = lead(b);
     back.reverse();
-    if let (Spot::Inside(p, ra), Spot::Inside(q, rb)) = (a, b)
-        && p.rect == q.rect
-    {
-        if ra == rb {
-            // A container that talks to itself: a loop under its own feet.
-            let x = ra.cx() - ra.w * 0.2;
-            line.extend([(x, p.rail), (x, ra.bottom())]);
+    match (a, b) {
+        (Spot::Kubelet(node), Spot::Inside(pod, _) | Spot::Edge(pod)) => {
+            if let Some(badge) = own(node, pod) {
+                line.extend(rounded(&beside(badge, pod)));
+                line.extend(back);
+                return Some(line);
+            }
+        }
+        (Spot::Inside(pod, _) | Spot::Edge(pod), Spot::Kubelet(node)) => {
+            if let Some(badge) = own(node, pod) {
+                let mut way = beside(badge, pod);
+                way.reverse();
+                line.extend(rounded(&way));
+                return Some(line);
+            }
+        }
+        (Spot::Inside(p, sa), Spot::Inside(q, sb)) if p.rect == q.rect => {
+            if sa.name == sb.name {
+                // A container that talks to itself: down to localhost, along it, and up again.
+                let (x, rail) = (line.last()?.0, p.rail);
+                let out = (x - 26.0, rail);
+                line.extend([out, (x, rail)]);
+            }
+            line.extend(back);
             return Some(line);
         }
-        line.extend(back);
-        return Some(line);
+        _ => {}
     }
-    let middle = |s: &Spot| match s {
-        Spot::Inside(p, _) | Spot::Edge(p) => p.rect.cx(),
-        Spot::Kubelet(_, r) | Spot::Chip(r) => r.cx(),
-    };
-    let (ma, mb) = (middle(a), middle(b));
+    let (ma, mb) = (middle(layout, a)?, middle(layout, b)?);
     let mut corners = Vec::new();
     match service {
         Some(chip) => {
             let m = (chip.cx(), chip.bottom());
-            corners.extend(ascent(layout, a, m.0, m.0));
+            corners.extend(ascent(layout, a, m.0, m.0)?);
             corners.push(m);
-            let mut down = ascent(layout, b, m.0, m.0);
+            let mut down = ascent(layout, b, m.0, m.0)?;
             down.reverse();
             corners.extend(down);
         }
         None => {
-            corners.extend(ascent(layout, a, mb, ma + mb));
-            let mut down = ascent(layout, b, ma, ma + mb);
+            corners.extend(ascent(layout, a, mb, ma + mb)?);
+            let mut down = ascent(layout, b, ma, ma + mb)?;
             down.reverse();
             corners.extend(down);
         }
@@ -204,21 +240,46 @@ fn messages(layout: &Layout, a: &Spot, b: &Spot, service: Option<Rect>) -> Optio
     Some(line)
 }
 
+/// From the badge of a kubelet down beside a pod to the end of its localhost: a probe enters a
+/// pod by its network, as everything does.
+fn beside(badge: Rect, pod: &PodBox) -> Vec<Point> {
+    let x = pod.rect.right() + PAD / 2.0;
+    let y = badge.y + badge.h / 2.0;
+    vec![(badge.right(), y), (x, y), (x, pod.rail), (pod.rect.right(), pod.rail)]
+}
+
+fn badge(layout: &Layout, node: &str) -> Option<Rect> {
+    layout.bands.iter().find(|b| b.node == node).map(|b| b.kubelet())
+}
+
+fn middle(layout: &Layout, s: &Spot) -> Option<f64> {
+    match s {
+        Spot::Inside(p, _) | Spot::Edge(p) => Some(p.rect.cx()),
+        Spot::Kubelet(node) => badge(layout, node).map(|r| r.cx()),
+        Spot::Chip(r) => Some(r.cx()),
+    }
+}
+
 /// From a pod or chip up to the lanes above the nodes and along them to `x`: lines run beside
 /// the nodes and never across them. Lines with different `track` do not cover each other.
-fn ascent(layout: &Layout, s: &Spot, x: f64, track: f64) -> Vec<Point> {
+fn ascent(layout: &Layout, s: &Spot, x: f64, track: f64) -> Option<Vec<Point>> {
     let shift = (track / 7.0).rem_euclid(5.0).floor() - 2.0;
-    let lane = layout.lanes() + 14.0 + shift * 5.0;
-    match s {
-        Spot::Inside(pod, _) | Spot::Edge(pod) | Spot::Kubelet(pod, _) => {
+    let lane = layout.lanes() + 13.0 + shift * 5.0;
+    Some(match s {
+        Spot::Inside(pod, _) | Spot::Edge(pod) => {
             let r = pod.rect;
+            let far = PAD + GAP / 2.0 + shift * 2.5;
+            let right = pod.column == 0 || (x >= r.right() && pod.column + 1 < layout.columns());
             let (door, gutter) =
-                if x < r.x { (r.x, r.x - 27.0) } else { (r.right(), r.right() + 27.0) };
-            let gutter = gutter + shift * 2.5;
+                if right { (r.right(), r.right() + far) } else { (r.x, r.x - far) };
             vec![(door, pod.rail), (gutter, pod.rail), (gutter, lane), (x, lane)]
         }
+        Spot::Kubelet(node) => {
+            let r = badge(layout, node)?;
+            vec![(r.cx(), r.y), (r.cx(), lane), (x, lane)]
+        }
         Spot::Chip(r) => vec![(r.cx(), r.bottom()), (r.cx(), lane), (x, lane)],
-    }
+    })
 }
 
 /// A line through these corners, rounded.
@@ -254,11 +315,16 @@ mod tests {
     use super::*;
     use crate::model::sample;
 
+    fn stand(columns: usize) -> (State, Layout) {
+        let state = sample::world(10).state();
+        let mut layout = Layout::new(columns);
+        layout.extend(&state, &state.places.keys().copied().collect());
+        (state, layout)
+    }
+
     #[test]
     fn every_pair_of_containers_has_a_line_that_begins_and_ends_there() {
-        let state = sample::world(10).state();
-        let mut layout = Layout::new(3);
-        layout.extend(&state);
+        let (state, layout) = stand(3);
         let ids: Vec<PlaceId> = state.places.keys().copied().collect();
         let mut found = 0;
         for a in &ids {
@@ -276,5 +342,47 @@ mod tests {
             }
         }
         assert!(found > 20, "{found}");
+    }
+
+    #[test]
+    fn lines_of_a_pod_go_round_its_containers() {
+        for columns in 1..=3 {
+            let (_, layout) = stand(columns);
+            let pod = &layout.pods[&("default".to_owned(), "web".to_owned())];
+            for slot in &pod.containers {
+                let files = pod.volumes.iter().filter_map(|(v, _)| to_volume(pod, slot, v));
+                for line in files.chain([to_rail(pod, slot)]) {
+                    for other in pod.containers.iter().filter(|o| o.name != slot.name) {
+                        let r = other.rect;
+                        let through = |p: &&Point| {
+                            p.0 > r.x && p.0 < r.right() && p.1 > r.y && p.1 < r.bottom()
+                        };
+                        let steps = (0..200).map(|i| line.at(f64::from(i) / 200.0).0);
+                        let hit = steps.collect::<Vec<_>>().iter().find(through).copied();
+                        assert_eq!(hit, None, "{} through {}", slot.name, other.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_probe_comes_from_the_badge_of_its_node_and_enters_by_the_network() {
+        let (state, layout) = stand(3);
+        let find = |f: &dyn Fn(&podlab_trace::state::Place) -> bool| {
+            *state.places.iter().find(|(_, p)| f(p)).expect("the sample has it").0
+        };
+        let kubelet = find(&|p| p.node == "node-1" && p.container == "kubelet");
+        let web = find(&|p| p.pod == "web" && p.container == "web");
+        let there = route(&layout, &state, &End::Place(kubelet), &End::Place(web), "");
+        let there = there.expect("a kubelet stands in the picture");
+        let pod = &layout.pods[&("default".to_owned(), "web".to_owned())];
+        let badge = layout.bands[pod.band].kubelet();
+        assert_eq!(there.points()[0].0, badge.right());
+        assert!(there.points().contains(&(pod.rect.right(), pod.rail)));
+        let slot = pod.slot("web").expect("web is a container of web");
+        assert_eq!(there.points().last(), Some(&plug(slot)));
+        let back = route(&layout, &state, &End::Place(web), &End::Place(kubelet), "");
+        assert_eq!(back.expect("and back").points()[0], plug(slot));
     }
 }

@@ -54,12 +54,12 @@ pub enum List {
     Events,
 }
 
-/// The name of a place as the page has it: a pod by itself acts through its kubelet.
+/// The name of a place as the page has it: "web/log-saver", and "origin" for the container origin
+/// of the pod origin.
 pub fn name(state: &State, id: PlaceId) -> String {
-    let name = text::place(state, id);
     match state.places.get(&id) {
-        Some(p) if !p.pod.is_empty() && p.container.is_empty() => format!("{name} (kubelet)"),
-        _ => name,
+        Some(p) if p.pod == p.container && !p.pod.is_empty() => p.pod.clone(),
+        _ => text::place(state, id),
     }
 }
 
@@ -77,9 +77,9 @@ pub fn row(timeline: &Timeline, event: &Event, list: List) -> Option<Row> {
             let whom = ends
                 .map(|e| name(state, if to_server { e.server } else { e.client }))
                 .unwrap_or_default();
-            let probe = ends.and_then(|e| state.places.get(&e.client)).is_some_and(|p| {
-                !p.pod.is_empty() && (p.container.is_empty() || p.container == "kubelet")
-            });
+            let probe = ends
+                .and_then(|e| state.places.get(&e.client))
+                .is_some_and(|p| p.pod.is_empty() && p.container == "kubelet");
             let shape = match (*malformed || (*answers != 0 && failed(summary)), probe, to_server) {
                 (true, ..) => Shape::Error,
                 (_, true, _) => Shape::Probe,

@@ -6,6 +6,9 @@ use podlab_trace::event::{Dir, FileOp, Kind, PlaceId, Seq, Stream, Verb};
 
 const MS: u64 = 1_000_000;
 
+/// A container: its name, its image, and what it mounts where.
+type Spec<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 struct Maker {
     trace: Trace,
     now: u64,
@@ -23,7 +26,7 @@ impl Maker {
         node: &str,
         name: &str,
         ip: &str,
-        containers: &[(&str, &str, &[(&str, &str)])],
+        containers: &[Spec],
         volumes: &[&str],
     ) -> Vec<PlaceId> {
         let pod = self.trace.place(self.now, node, "default", name, "");
@@ -174,6 +177,7 @@ pub fn world(steps: u64) -> Trace {
     for node in ["node-1", "node-2", "node-3"] {
         m.object("Node", node, format!(r#"{{"metadata":{{"name":"{node}"}}}}"#));
     }
+    let kubelet = m.trace.place(m.now, "node-1", "", "", "kubelet");
     let client = m.trace.place(m.now, "", "", "", "client-1");
     let origin = m.pod("node-2", "origin", "10.244.2.2", &[("origin", "origin:v1", &[])], &[])[1];
     let store =
@@ -250,7 +254,7 @@ pub fn world(steps: u64) -> Trace {
             );
         }
         if step % 6 == 3 {
-            m.http(web[0], web[1], "", "10.244.1.2:8080", "GET /healthz", "200 OK", b"ok");
+            m.http(kubelet, web[1], "", "10.244.1.2:8080", "GET /healthz", "200 OK", b"ok");
             m.http(
                 load,
                 web[1],

@@ -52,14 +52,14 @@ impl Palette {
 #[derive(Default)]
 pub struct Routes {
     known: BTreeMap<(End, End, String), Option<Route>>,
-    stands: (usize, usize, usize),
+    stands: (usize, u64),
 }
 
 impl Routes {
     /// The line of a mark.
     pub fn of(&mut self, session: &Session, flight: &Flight) -> Option<&Route> {
         let layout = &session.layout;
-        let stands = (layout.columns(), layout.pods.len(), layout.chips.len());
+        let stands = (layout.columns(), layout.version);
         if stands != self.stands {
             self.known.clear();
             self.stands = stands;

@@ -15,7 +15,8 @@ use crate::session::{Session, Shared, View};
 use crate::ui::use_ui;
 use crate::view::lists::sign;
 use crate::view::payload::Payload;
-use crate::view::stage::{end_name, inside, life, volume_files};
+use crate::view::pod::{inside, life, volume_files};
+use crate::view::stage::end_name;
 
 /// What is selected.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -2,11 +2,10 @@
 
 use gloo_timers::callback::Timeout;
 use podlab_trace::event::Seq;
-use podlab_trace::text;
 use web_sys::{HtmlElement, HtmlInputElement, HtmlSelectElement};
 use yew::prelude::*;
 
-use crate::model::rows::{List, Mark, Row, rows};
+use crate::model::rows::{List, Mark, Row, name, rows};
 use crate::model::show;
 use crate::session::Shared;
 use crate::ui::use_ui;
@@ -55,7 +54,7 @@ pub fn Rows(props: &Props) -> Html {
             .places
             .iter()
             .filter(|(_, p)| !p.container.is_empty())
-            .map(|(id, _)| text::place(&state, *id))
+            .map(|(id, _)| name(&state, *id))
             .collect();
         places.sort();
         places.dedup();
@@ -113,7 +112,7 @@ pub fn Rows(props: &Props) -> Html {
             .forget();
         }
     });
-    let name = match props.list {
+    let title = match props.list {
         List::Messages => t.messages,
         List::Logs => t.logs,
         List::Events => t.events,
@@ -139,7 +138,7 @@ pub fn Rows(props: &Props) -> Html {
                     </select>
                 }
             </div>
-            <div class="rows" ref={body} {onscroll} {onkeydown} role="group" aria-label={name} tabindex={if list.is_empty() { "-1" } else { "0" }} data-testid="rows" data-count={list.len().to_string()}>
+            <div class="rows" ref={body} {onscroll} {onkeydown} role="group" aria-label={title} tabindex={if list.is_empty() { "-1" } else { "0" }} data-testid="rows" data-count={list.len().to_string()}>
                 if list.is_empty() { <p class="quiet">{ t.no_rows }</p> }
                 <div class="run" style={format!("height:{}px", list.len() as f64 * ROW)}>{ for shown.map(row) }</div>
             </div>

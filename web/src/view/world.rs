@@ -30,6 +30,10 @@ use crate::view::transport::{Action, Transport};
 
 /// The page is built anew at most this often, in ms; marks fly between.
 const PACE: f64 = 110.0;
+/// The smallest scale of a picture that nobody has zoomed.
+const LEAST: f64 = 0.6;
+/// The largest.
+const MOST: f64 = 1.5;
 /// When the page opens, it asks for everything up to so many events, and for the present beyond.
 const OPENING: u64 = 50_000;
 
@@ -58,6 +62,7 @@ pub struct World {
     who: String,
     speed: u32,
     zoom: f64,
+    room: (f64, f64),
     note: Option<Result<String, String>>,
     lesson: Option<Value>,
     fetching: bool,
@@ -90,7 +95,7 @@ pub enum Msg {
     Done(Result<Option<String>, Failure>),
     Forked(Result<Value, Failure>),
     Lesson(Value),
-    Older(Timeline),
+    Older(Box<Timeline>),
     Click(f64, f64),
     Key(String),
     Ui(Ui),
@@ -161,6 +166,7 @@ impl Component for World {
             who: String::new(),
             speed: 1000,
             zoom: 1.0,
+            room: (1000.0, 700.0),
             note: None,
             lesson: None,
             fetching: false,
@@ -291,7 +297,7 @@ impl Component for World {
             Msg::Lesson(lesson) => self.lesson = Some(lesson),
             Msg::Older(timeline) => {
                 self.fetching = false;
-                self.session.0.borrow_mut().adopt(timeline);
+                self.session.0.borrow_mut().adopt(*timeline);
             }
             Msg::Click(x, y) => {
                 let near = {
@@ -419,7 +425,7 @@ impl Component for World {
                 { self.banner(ctx, t) }
                 <section class="stage" aria-label={t.picture}>
                     <div class="view" ref={self.stage.clone()} {onclick} data-testid="stage">
-                        <div class="paper" style={format!("width:{:.1}%;max-width:{:.0}px;aspect-ratio:{w:.0}/{h:.0}", self.zoom * 100.0, w * 1.25 * self.zoom)}>
+                        <div class="paper" style={format!("width:{:.0}px;aspect-ratio:{w:.0}/{h:.0}", w * self.scale((w, h)))}>
                             <Stage session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} />
                             <canvas ref={self.canvas.clone()} aria-hidden="true" />
                         </div>
@@ -491,7 +497,7 @@ impl World {
         self.fetching = true;
         // A little more than is shown, so that playing on from there finds something.
         let until = self.session.0.borrow().shown().saturating_add(20_000_000_000);
-        let done = ctx.link().callback(Msg::Older);
+        let done = ctx.link().callback(|t| Msg::Older(Box::new(t)));
         stream::fetch(&self.address.world, until, done);
     }
 
@@ -567,13 +573,23 @@ impl World {
 
     fn resize(&mut self) {
         if let Some(stage) = self.stage.cast::<Element>() {
-            let columns = match stage.client_width() {
-                0..620 => 1,
-                620..860 => 2,
+            let (width, height) = (stage.client_width(), stage.client_height());
+            let columns = match width {
+                0..560 => 1,
+                560..680 => 2,
                 _ => 3,
             };
+            // On a narrow page the picture is as high as it likes, and the page scrolls.
+            let height = if columns == 1 { f64::INFINITY } else { f64::from(height) };
+            self.room = (f64::from(width), height);
             self.session.0.borrow_mut().columns(columns);
         }
+    }
+
+    /// CSS pixels for a unit of the picture: all of it is seen, unless nobody could read it then.
+    fn scale(&self, (w, h): (f64, f64)) -> f64 {
+        let fit = (self.room.0 / w).min(self.room.1 / h);
+        fit.clamp(LEAST, MOST) * self.zoom
     }
 
     fn ask_lesson(&mut self, ctx: &Context<World>) {
