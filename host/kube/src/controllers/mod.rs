@@ -8,6 +8,7 @@
 //! a change concerns, and how to bring one of these to where it should be. It keeps no truth of its
 //! own: everything is read from the store, so that it may be stopped and started at any time.
 
+mod job;
 mod queue;
 
 use std::sync::Arc;
@@ -63,4 +64,6 @@ pub(crate) trait Controller: Send + 'static {
 }
 
 /// Starts all controllers.
-pub(crate) fn start_all(_shared: &Arc<Shared>) {}
+pub(crate) fn start_all(shared: &Arc<Shared>) {
+    start(shared, job::Jobs::default());
+}

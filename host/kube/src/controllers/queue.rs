@@ -21,7 +21,7 @@ pub(crate) fn start<C: Controller>(shared: &Arc<Shared>, mut controller: C) {
     let sim = shared.sim.clone();
     let now = sim.now().as_nanos();
     let place = shared.trace.place(now, "", "kube-system", "", C::NAME);
-    let store = shared.store.acting_at(place);
+    let store = shared.store.acting_at(place).shaken();
     let events = Recorder::new(&store, C::NAME, "");
     let context = Context { store, events, shared: shared.clone() };
     let (changes, mut inbox) = channel();

@@ -342,6 +342,17 @@ impl FieldError {
         FieldError::new(FieldErrorKind::TooLong, field, String::new(), detail)
     }
 
+    /// A value that is not a string is there twice.
+    pub fn duplicate_raw(field: impl Into<String>, value: impl ToString) -> FieldError {
+        FieldError::new(FieldErrorKind::Duplicate, field, value.to_string(), "")
+    }
+
+    /// `given` of what there may be `limit` of.
+    pub fn too_many(field: impl Into<String>, given: usize, limit: usize) -> FieldError {
+        let detail = format!("must have at most {limit} items");
+        FieldError::new(FieldErrorKind::TooMany, field, given.to_string(), detail)
+    }
+
     /// The message without the field.
     pub fn body(&self) -> String {
         let mut out = self.kind.words().to_string();

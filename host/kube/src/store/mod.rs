@@ -62,9 +62,13 @@ pub struct Store {
     sim: Handle,
     trace: Trace,
     place: PlaceId,
+    /// Whether its writes may be made to fail; see [`Store::set_conflicts`].
+    shaken: bool,
 }
 
 struct Inner {
+    /// One write in so many fails for who is [`shaken`](Store::shaken); 0 for none.
+    conflicts: u64,
     version: u64,
     bytes: usize,
     kinds: BTreeMap<String, Shelf>,
@@ -77,6 +81,7 @@ struct Streams {
     uids: Rng,
     names: Rng,
     allocation: Rng,
+    conflicts: Rng,
 }
 
 /// The objects of one kind.
@@ -177,14 +182,27 @@ impl Store {
             uids: sim.rng("kube/uids"),
             names: sim.rng("kube/names"),
             allocation: sim.rng("kube/allocation"),
+            conflicts: sim.rng("kube/conflicts"),
         };
-        let inner = Inner { version: 0, bytes: 0, kinds, streams };
+        let inner = Inner { conflicts: 0, version: 0, bytes: 0, kinds, streams };
         Store {
             inner: Arc::new(Mutex::new(inner)),
             sim: sim.clone(),
             trace: trace.clone(),
             place: 0,
+            shaken: false,
         }
+    }
+
+    /// From now on one write of a controller in `one_in` fails with a conflict, as if somebody
+    /// else had been faster; 0 ends that. What is right must come about all the same.
+    pub fn set_conflicts(&self, one_in: u64) {
+        self.lock().conflicts = one_in;
+    }
+
+    /// The same store, for who can live with [conflicts](Store::set_conflicts).
+    pub(crate) fn shaken(&self) -> Store {
+        Store { shaken: true, ..self.clone() }
     }
 
     /// The same store, used by what is at `place`: its changes appear there in the trace.
@@ -297,6 +315,12 @@ impl Store {
         let resource = row.qualified();
         let (object, signal) = {
             let mut inner = self.lock();
+            if self.shaken && inner.conflicts > 0 && verb != Verb::Deleted {
+                let one_in = inner.conflicts;
+                if inner.streams.conflicts.below(one_in) == 0 {
+                    return Err(Error::modified(row, &key.1));
+                }
+            }
             let version = inner.version + 1;
             object::meta_mut(&mut object)
                 .insert("resourceVersion".into(), version.to_string().into());

@@ -70,6 +70,26 @@ impl LabelSelector {
         LabelSelector(requirements.collect())
     }
 
+    /// A `LabelSelector` as objects have it: `matchLabels` and `matchExpressions`. An empty one
+    /// selects everything; an operator that does not exist selects nothing.
+    pub fn from_selector(selector: &Value) -> LabelSelector {
+        let mut out = LabelSelector::from_map(&selector["matchLabels"]);
+        for e in selector["matchExpressions"].as_array().into_iter().flatten() {
+            let values = e["values"].as_array().into_iter().flatten();
+            let values = values.filter_map(|v| v.as_str().map(str::to_string)).collect();
+            let test = match e["operator"].as_str().unwrap_or("") {
+                "NotIn" => Test::NotIn(values),
+                "Exists" => Test::Exists,
+                "DoesNotExist" => Test::Missing,
+                "In" => Test::In(values),
+                _ => Test::In(Vec::new()),
+            };
+            let key = e["key"].as_str().unwrap_or("").to_string();
+            out.0.push(Requirement { key, test });
+        }
+        out
+    }
+
     /// Whether it asks for nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

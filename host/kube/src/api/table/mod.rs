@@ -1,5 +1,6 @@
 //! Objects as a `Table`, which is how kubectl prints them (`pkg/printers/internalversion`).
 
+mod batch;
 mod pods;
 mod rest;
 
@@ -29,6 +30,14 @@ fn columns(row: &Resource) -> (&'static [Column], Cells) {
         "persistentvolumeclaims" => (rest::CLAIM, rest::claim),
         "leases" => (rest::LEASE, rest::lease),
         "endpointslices" => (rest::SLICE, rest::slice),
+        "jobs" => (batch::JOB, batch::job),
+        "cronjobs" => (batch::CRON_JOB, batch::cron_job),
+        "poddisruptionbudgets" => (batch::BUDGET, batch::budget),
+        "resourcequotas" => (batch::QUOTA, batch::quota),
+        "persistentvolumes" => (batch::VOLUME, batch::volume),
+        "storageclasses" => (batch::STORAGE_CLASS, batch::storage_class),
+        "priorityclasses" => (batch::PRIORITY_CLASS, batch::priority_class),
+        "horizontalpodautoscalers" => (batch::AUTOSCALER, batch::autoscaler),
         _ => (&[("Name", 0), ("Created At", 0)], |o, _| {
             vec![object::name(o).into(), object::meta(o, "creationTimestamp").into()]
         }),

@@ -14,6 +14,7 @@ pub(super) fn rows() -> Vec<Resource> {
             .categories(&["all"])
             .status()
             .generation()
-            .selectable(&["status.successful"]),
+            .selectable(&["status.successful"])
+            .hooks(super::job::HOOKS),
     ]
 }

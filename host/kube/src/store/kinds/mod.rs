@@ -6,6 +6,8 @@ mod autoscaling;
 mod batch;
 pub mod config;
 mod extension;
+pub mod job;
+pub mod job_indexes;
 mod limits;
 pub mod metadata;
 pub mod namespace;

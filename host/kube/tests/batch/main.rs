@@ -1,0 +1,10 @@
+//! Work that ends, budgets, limits, storage and autoscaling, by virtual time.
+#![allow(missing_docs, dead_code)]
+
+#[path = "../pod_life/cluster.rs"]
+mod cluster;
+#[path = "../pod_life/program.rs"]
+mod program;
+
+mod jobs;
+mod jobs_property;
