@@ -75,6 +75,18 @@ pub async fn call(method: &str, path: &str, body: Option<Value>) -> Result<Value
     Err(failure)
 }
 
+/// Asks for something and returns the first line of the answer ("200 OK"), whatever it says.
+///
+/// # Errors
+/// If there is no answer.
+pub async fn status(path: &str) -> Result<String, Failure> {
+    let window = web_sys::window().ok_or_else(|| unreachable(&JsValue::NULL))?;
+    let response =
+        JsFuture::from(window.fetch_with_str(path)).await.map_err(|e| unreachable(&e))?;
+    let response: web_sys::Response = response.dyn_into().map_err(|e| unreachable(&e))?;
+    Ok(format!("{} {}", response.status(), response.status_text()))
+}
+
 /// Makes a world of a pattern and returns its id.
 ///
 /// # Errors

@@ -201,6 +201,15 @@ texts! {
         "過去は変えられません。先に現在へ戻ってください。";
     show_logs: "Show logs", "ログを見る";
     actions_for: "Actions for {}", "{} の操作";
+    send_to: "Send a request to {}", "{} にリクエストを送る";
+    did_send: "A request goes to {}.", "{} にリクエストを送りました。";
+    did_answer: "{} answered: {}", "{} の応答:{}";
+    hint: "First steps", "はじめに";
+    hint_send: "Send a request: the button is below the picture.", "図の下のボタンでリクエストを送る";
+    hint_freeze: "Freeze the world (or press k) while it flies.", "飛んでいる間に世界を止める(k キーでも)";
+    hint_click: "Click a mark to read the message, a container or a volume to look inside.", "印を押してメッセージを、コンテナやボリュームを押して中を見る";
+    hint_break: "Kill a container, and watch what recovers and what is lost.", "コンテナを強制終了し、何が回復し何が失われるかを見る";
+    hint_close: "Got it", "わかりました";
     did_kill: "{} was killed.", "{} を強制終了しました。";
     did_pause: "{} was paused.", "{} を一時停止しました。";
     did_resume: "{} was resumed.", "{} を再開しました。";

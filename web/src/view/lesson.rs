@@ -1,7 +1,7 @@
 //! The lesson: markdown, built into elements one by one. Raw HTML in it stays text, and links
 //! lead nowhere but to the web.
 
-use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag};
+use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use yew::prelude::*;
 use yew::virtual_dom::{VNode, VTag};
 
@@ -18,7 +18,8 @@ pub fn Lesson(props: &Props) -> Html {
     html! { <article class="lesson" tabindex="0">{ render(&props.markdown) }</article> }
 }
 
-fn element(tag: &Tag) -> VTag {
+/// The element of a tag; cells in the `head` of a table are its headings.
+fn element(tag: &Tag, head: bool) -> VTag {
     match tag {
         Tag::Paragraph => VTag::new("p"),
         // The page has its own first heading.
@@ -37,7 +38,7 @@ fn element(tag: &Tag) -> VTag {
         Tag::Strikethrough => VTag::new("s"),
         Tag::Table(_) => VTag::new("table"),
         Tag::TableHead | Tag::TableRow => VTag::new("tr"),
-        Tag::TableCell => VTag::new("td"),
+        Tag::TableCell => VTag::new(if head { "th" } else { "td" }),
         Tag::Link { dest_url, .. } if safe(dest_url) => {
             let mut link = VTag::new("a");
             link.add_attribute("href", dest_url.to_string());
@@ -67,10 +68,15 @@ fn render(markdown: &str) -> Html {
         tag.add_child(VNode::from(text.to_owned()));
         VNode::from(tag)
     };
+    let mut head = false;
     for event in Parser::new_ext(markdown, options) {
         match event {
-            Event::Start(tag) => stack.push(element(&tag)),
-            Event::End(_) => {
+            Event::Start(tag) => {
+                head |= matches!(tag, Tag::TableHead);
+                stack.push(element(&tag, head));
+            }
+            Event::End(end) => {
+                head &= !matches!(end, TagEnd::TableHead);
                 if stack.len() > 1
                     && let Some(done) = stack.pop()
                 {

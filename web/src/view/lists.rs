@@ -13,7 +13,7 @@ use crate::view::inspector::Selection;
 use crate::view::stage::{shape_name, shape_sign};
 
 /// The height of a row in CSS pixels; the style sheet knows it too.
-const ROW: f64 = 30.0;
+const ROW: f64 = 46.0;
 /// At most this many rows are listed: the newest.
 const MOST: usize = 3_000;
 
@@ -122,9 +122,8 @@ pub fn Rows(props: &Props) -> Html {
         let chosen = props.selected == choice;
         let onclick = props.select.reform(move |_: MouseEvent| choice.clone());
         html! { <button key={r.seq} class={classes!("row", class_of(props.list), chosen.then_some("chosen"))} style={format!("top:{}px", i as f64 * ROW)} {onclick}>
-            <span class="at">{ show::instant(r.at) }</span>{ sign(t, r) }
+            { sign(t, r) }<span class="what" title={r.what.clone()}>{ r.what.clone() }</span><span class="at">{ show::instant(r.at) }</span>
             <span class="who">{ r.who.clone() }if !r.whom.is_empty() { <span class="to">{ " → " }</span>{ r.whom.clone() } }</span>
-            <span class="what">{ r.what.clone() }</span>
         </button> }
     };
     html! {

@@ -139,16 +139,18 @@ fn density(s: &crate::session::Session, whole: u64) -> Html {
         let h = (f64::from(*count) / most).sqrt() * 22.0 + 1.0;
         d.push_str(&format!("M{:.1} 24v-{h:.1}h4.6v{h:.1}z", i as f64 * 1000.0 / COLUMNS as f64));
     }
+    // A sign and not only a colour: a cross for what broke, a diamond for a check.
     let marks = s.timeline.events().filter_map(|e| match &e.kind {
-        Kind::Fault { on: true, .. } => Some((e.at, "fault")),
-        Kind::Exit { code, .. } if *code != 0 => Some((e.at, "fault")),
-        Kind::Check { .. } => Some((e.at, "check")),
+        Kind::Fault { on: true, .. } => Some((e.at, "fault", "✕")),
+        Kind::Exit { code, .. } if *code != 0 => Some((e.at, "fault", "✕")),
+        Kind::Check { .. } => Some((e.at, "check", "◆")),
         _ => None,
     });
+    let place = |at: u64| format!("left:{:.2}%", at as f64 / whole as f64 * 100.0);
     html! {
-        <svg class="density" viewBox="0 0 1000 26" preserveAspectRatio="none" aria-hidden="true">
-            <path class="bars" {d} />
-            { for marks.take(200).map(|(at, class)| html! { <path {class} d={format!("M{:.1} 0v26", at as f64 / whole as f64 * 1000.0)} /> }) }
-        </svg>
+        <div class="density" aria-hidden="true">
+            <svg viewBox="0 0 1000 26" preserveAspectRatio="none"><path class="bars" {d} /></svg>
+            { for marks.take(200).map(|(at, class, sign)| html! { <i {class} style={place(at)}>{ sign }</i> }) }
+        </div>
     }
 }

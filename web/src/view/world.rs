@@ -5,27 +5,29 @@ use std::rc::Rc;
 
 use gloo_events::EventListener;
 use gloo_timers::callback::Interval;
-use serde_json::{Value, json};
+use serde_json::Value;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
-use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlCanvasElement};
 use yew::prelude::*;
 
 use crate::address::Address;
 use crate::api::{self, Failure};
-use crate::i18n::{Texts, fill};
-use crate::model::rows::{List, rows};
-use crate::model::show;
+use crate::i18n::fill;
+use crate::model::flight::Shape;
 use crate::model::timeline::Timeline;
-use crate::session::{Link, MAX, Session, Shared, View};
+use crate::session::{Session, Shared, View};
 use crate::stream::{self, Stream};
 use crate::ui::{Ui, clock, window};
+use crate::view::banner::Banner;
 use crate::view::canvas::{self, Palette, Routes};
+use crate::view::command;
+use crate::view::hint::Hint;
 use crate::view::inspector::{Inspector, Selection, Touch};
-use crate::view::lesson::Lesson;
-use crate::view::lists::{Rows, Strip};
-use crate::view::stage::{Legend, Stage};
+use crate::view::lists::Strip;
+use crate::view::panels::Panels;
+use crate::view::spoken::spoken;
+use crate::view::stage::{Legend, Stage, shape_sign};
 use crate::view::transport::{Action, Transport};
 
 /// The page is built anew at most this often, in ms; marks fly between.
@@ -64,7 +66,7 @@ pub struct World {
     zoom: f64,
     room: (f64, f64),
     note: Option<Result<String, String>>,
-    lesson: Option<Value>,
+    pattern: Option<Value>,
     fetching: bool,
     address: Address,
     canvas: NodeRef,
@@ -94,7 +96,8 @@ pub enum Msg {
     Zoom(f64),
     Done(Result<Option<String>, Failure>),
     Forked(Result<Value, Failure>),
-    Lesson(Value),
+    Pattern(Value),
+    Send(String),
     Older(Box<Timeline>),
     Click(f64, f64),
     Key(String),
@@ -122,20 +125,13 @@ impl Component for World {
             .expect("a world stands inside the application");
         let world = address.world.clone();
         ctx.link().send_future(async move {
-            // Where to begin is a matter of comfort: without an answer the stream begins at 1.
-            let density = api::call("GET", &format!("/api/worlds/{world}/density"), None)
-                .await
-                .unwrap_or_default();
-            let counts: Vec<u32> = density["counts"]
-                .as_array()
-                .map(Vec::as_slice)
-                .unwrap_or_default()
-                .iter()
-                .map(|n| n.as_u64().unwrap_or(0) as u32)
-                .collect();
+            let counts = command::density(&world).await;
             let whole: u64 = counts.iter().map(|n| u64::from(*n)).sum();
             Msg::Open(if whole <= OPENING { 1 } else { 0 }, counts)
         });
+        let (pattern, world) = (address.pattern.clone(), address.world.clone());
+        ctx.link()
+            .send_future(async move { Msg::Pattern(command::pattern(pattern, &world).await) });
         let link = ctx.link().clone();
         let keys = link.clone();
         let listeners = vec![
@@ -155,7 +151,7 @@ impl Component for World {
         ];
         let beat = ctx.link().clone();
         let panel = if address.panel.is_empty() { "lesson".into() } else { address.panel.clone() };
-        let mut this = World {
+        World {
             session: Shared(Rc::new(RefCell::new(session))),
             stream: None,
             tick: 0,
@@ -168,7 +164,7 @@ impl Component for World {
             zoom: 1.0,
             room: (1000.0, 700.0),
             note: None,
-            lesson: None,
+            pattern: None,
             fetching: false,
             address,
             canvas: NodeRef::default(),
@@ -182,9 +178,7 @@ impl Component for World {
             _ui: handle,
             _listeners: listeners,
             _beat: Interval::new(1000, move || beat.send_message(Msg::Beat)),
-        };
-        this.ask_lesson(ctx);
-        this
+        }
     }
 
     fn rendered(&mut self, ctx: &Context<World>, first: bool) {
@@ -264,21 +258,9 @@ impl Component for World {
                 (self.panel, self.who) = ("logs".into(), name);
             }
             Msg::Touch(Touch::Fault(kind, target)) => {
-                let t = self.ui.t();
-                let name =
-                    target.split_once('/').map_or(target.clone(), |(_, name)| name.to_owned());
-                let said = match kind {
-                    "kill" => t.did_kill,
-                    "pause" => t.did_pause,
-                    _ => t.did_resume,
-                };
-                let said = fill(said, &[&name]);
-                let path = format!("/api/worlds/{}/faults", self.address.world);
+                let (t, world) = (self.ui.t(), self.address.world.clone());
                 ctx.link().send_future(async move {
-                    let answer =
-                        api::call("POST", &path, Some(json!({"kind": kind, "target": target})))
-                            .await;
-                    Msg::Done(answer.map(|_| Some(said)))
+                    Msg::Done(command::fault(t, world, kind, target).await)
                 });
             }
             Msg::Zoom(by) => {
@@ -294,7 +276,13 @@ impl Component for World {
                 }
             }
             Msg::Forked(Err(e)) => self.note = Some(Err(self.told(&e))),
-            Msg::Lesson(lesson) => self.lesson = Some(lesson),
+            Msg::Pattern(pattern) => self.pattern = Some(pattern),
+            Msg::Send(to) => {
+                // In a frozen world the answer may be a long time coming.
+                self.note = Some(Ok(fill(self.ui.t().did_send, &[&to])));
+                let (t, world) = (self.ui.t(), self.address.world.clone());
+                ctx.link().send_future(async move { Msg::Done(command::send(t, world, to).await) });
+            }
             Msg::Older(timeline) => {
                 self.fetching = false;
                 self.session.0.borrow_mut().adopt(*timeline);
@@ -341,7 +329,13 @@ impl Component for World {
                 self.palette = None;
             }
             Msg::Resize => self.resize(),
-            Msg::Beat => return self.speak(),
+            Msg::Beat => {
+                // Once a second at most, and only what has changed.
+                let said = spoken(self.ui.t(), &mut self.session.0.borrow_mut());
+                let new = said != self.spoken;
+                self.spoken = said;
+                return new;
+            }
             Msg::Again => {
                 if let Some(stream) = &self.stream {
                     stream.retry();
@@ -349,12 +343,12 @@ impl Component for World {
             }
             Msg::Restart => {
                 let (pattern, seed) =
-                    (self.pattern(), self.address.seed.unwrap_or(crate::view::gallery::SEED));
+                    (self.name(), self.address.seed.unwrap_or(crate::view::gallery::SEED));
                 ctx.link()
                     .send_future(async move { Msg::Started(api::start(&pattern, seed).await) });
             }
             Msg::Started(Ok(world)) => {
-                let (pattern, seed) = (self.pattern(), self.address.seed);
+                let (pattern, seed) = (self.name(), self.address.seed);
                 ctx.props().go.emit(Address { world, pattern, seed, ..Address::default() });
             }
             Msg::Started(Err(e)) => self.note = Some(Err(self.told(&e))),
@@ -381,35 +375,6 @@ impl Component for World {
                 ))
             }
         });
-        let tab = |name: &'static str, text: &'static str| {
-            let on = self.panel == name;
-            html! { <button role="tab" id={format!("tab-{name}")} aria-selected={on.to_string()} aria-controls="panel" data-testid={format!("tab-{name}")}
-            tabindex={if on { "0" } else { "-1" }} onclick={ctx.link().callback(move |_| Msg::Panel(name))}>{ text }</button> }
-        };
-        let order = ["lesson", "messages", "logs", "events"];
-        let at = order.iter().position(|p| *p == self.panel).unwrap_or(0);
-        let turn = ctx.link().batch_callback(move |e: KeyboardEvent| {
-            let to = match e.key().as_str() {
-                "ArrowRight" => (at + 1) % order.len(),
-                "ArrowLeft" => (at + order.len() - 1) % order.len(),
-                _ => return None,
-            };
-            gloo_timers::callback::Timeout::new(0, move || {
-                crate::view::app::focus(&format!("tab-{}", order[to]))
-            })
-            .forget();
-            Some(Msg::Panel(order[to]))
-        });
-        let list = |list: List| {
-            html! { <Rows session={session.clone()} {tick} {list} selected={selected.clone()} select={select.clone()}
-            who={if list == List::Logs { self.who.clone() } else { String::new() }} want={ctx.link().callback(Msg::Who)} /> }
-        };
-        let panel = match self.panel.as_str() {
-            "messages" => list(List::Messages),
-            "logs" => list(List::Logs),
-            "events" => list(List::Events),
-            _ => self.lesson_view(t),
-        };
         let chosen = match self.selected {
             Selection::Event(seq) => Some(seq),
             _ => None,
@@ -417,28 +382,35 @@ impl Component for World {
         let zoom = |by: f64, name: &'static str, sign: &'static str| {
             html! { <button aria-label={name} title={name} onclick={ctx.link().callback(move |_| Msg::Zoom(by))}>{ sign }</button> }
         };
+        let door = self.pattern.as_ref().and_then(|p| p["expose"][0].as_str().map(str::to_owned));
+        let send = door.map(|to| {
+            let label = fill(t.send_to, &[to.split(':').next().unwrap_or(&to)]);
+            let onclick = ctx.link().callback(move |_: MouseEvent| Msg::Send(to.clone()));
+            html! { <button class="send" data-testid="send" {onclick}>{ shape_sign(Shape::Request) }{ label }</button> }
+        });
         html! {
             <main id="main" class={classes!("world", (self.selected != Selection::None).then_some("inspecting"))} tabindex="-1">
-                <h1 class="unseen">{ format!("{} {}", self.pattern(), self.address.world) }</h1>
+                <h1 class="unseen">{ format!("{} {}", self.name(), self.address.world) }</h1>
                 <p id="picture-help" class="unseen">{ t.picture_help }</p>
                 <p class="unseen" role="status" aria-live="polite" data-testid="summary">{ self.spoken.clone() }</p>
-                { self.banner(ctx, t) }
+                <Banner link={session.0.borrow().link.clone()} note={self.note.clone()} fetching={self.fetching} restartable={!self.name().is_empty()}
+                    again={ctx.link().callback(|_| Msg::Again)} restart={ctx.link().callback(|_| Msg::Restart)} />
                 <section class="stage" aria-label={t.picture}>
+                    <Hint />
                     <div class="view" ref={self.stage.clone()} {onclick} data-testid="stage">
                         <div class="paper" style={format!("width:{:.0}px;aspect-ratio:{w:.0}/{h:.0}", w * self.scale((w, h)))}>
                             <Stage session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} />
                             <canvas ref={self.canvas.clone()} aria-hidden="true" />
                         </div>
                     </div>
-                    <div class="foot"><Strip session={session.clone()} {tick} selected={chosen} select={select.clone()} /><div class="base"><Legend /><div class="zoom" role="group">{ zoom(1.25, t.zoom_in, "+") }{ zoom(0.8, t.zoom_out, "−") }{ zoom(0.0, t.zoom_fit, "⤢") }</div></div></div>
+                    <div class="foot">
+                        <Strip session={session.clone()} {tick} selected={chosen} select={select.clone()} />
+                        <div class="base"><Legend />{ send }<div class="zoom" role="group">{ zoom(1.25, t.zoom_in, "+") }{ zoom(0.8, t.zoom_out, "−") }{ zoom(0.0, t.zoom_fit, "⤢") }</div></div>
+                    </div>
                     <Inspector session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} touch={ctx.link().callback(Msg::Touch)} />
                 </section>
-                <aside class="side" aria-label={t.panels}>
-                    <div class="tabs" role="tablist" aria-label={t.panels} onkeydown={turn}>
-                        { tab("lesson", t.lesson) }{ tab("messages", t.messages) }{ tab("logs", t.logs) }{ tab("events", t.events) }
-                    </div>
-                    <div id="panel" class="panel" role="tabpanel" aria-labelledby={format!("tab-{}", order[at])}>{ panel }</div>
-                </aside>
+                <Panels session={session.clone()} {tick} panel={self.panel.clone()} turn={ctx.link().callback(Msg::Panel)} pattern={self.pattern.clone()}
+                    selected={selected} {select} who={self.who.clone()} want={ctx.link().callback(Msg::Who)} />
                 <Transport session={session.clone()} {tick} speed={self.speed} act={ctx.link().callback(Msg::Act)} />
             </main>
         }
@@ -505,7 +477,8 @@ impl World {
         ctx.props().keep.emit(self.address.clone());
     }
 
-    fn pattern(&self) -> String {
+    /// The name of its pattern.
+    fn name(&self) -> String {
         let known = self.session.0.borrow().pattern.clone();
         if known.is_empty() { self.address.pattern.clone() } else { known }
     }
@@ -520,13 +493,12 @@ impl World {
     }
 
     fn act(&mut self, ctx: &Context<World>, action: Action) {
-        let path = format!("/api/worlds/{}/time", self.address.world);
-        let seconds = |ns: u64| format!("{}.{:09}s", ns / 1_000_000_000, ns % 1_000_000_000);
         let shown = self.session.0.borrow().told();
+        let world = self.address.world.clone();
         let post = |body: Value| {
-            let path = path.clone();
+            let world = world.clone();
             ctx.link().send_future(async move {
-                Msg::Done(api::call("POST", &path, Some(body)).await.map(|_| None))
+                Msg::Done(command::time(world, body).await.map(|_| None))
             });
         };
         match action {
@@ -534,20 +506,16 @@ impl World {
                 if speed != 0 {
                     self.speed = speed;
                 }
-                post(
-                    json!({"speed": if speed == MAX { json!("max") } else { json!(f64::from(speed) / 1000.0) }}),
-                );
+                post(command::speed(speed));
             }
             Action::Step => {
                 self.session.0.borrow_mut().present();
-                post(json!({"step": "event"}));
+                post(command::step());
             }
-            Action::Rewind => post(json!({"seek": seconds(shown)})),
+            Action::Rewind => post(command::seek(shown)),
             Action::Fork => {
                 ctx.link().send_future(async move {
-                    Msg::Forked(
-                        api::call("POST", &path, Some(json!({"fork": seconds(shown)}))).await,
-                    )
+                    Msg::Forked(command::time(world, command::fork(shown)).await)
                 });
             }
             Action::Look(at) => {
@@ -590,110 +558,5 @@ impl World {
     fn scale(&self, (w, h): (f64, f64)) -> f64 {
         let fit = (self.room.0 / w).min(self.room.1 / h);
         fit.clamp(LEAST, MOST) * self.zoom
-    }
-
-    fn ask_lesson(&mut self, ctx: &Context<World>) {
-        let (pattern, world) = (self.address.pattern.clone(), self.address.world.clone());
-        let link = ctx.link().clone();
-        spawn_local(async move {
-            let pattern = if pattern.is_empty() {
-                let world = api::call("GET", &format!("/api/worlds/{world}"), None)
-                    .await
-                    .unwrap_or_default();
-                world["pattern"].as_str().unwrap_or_default().to_owned()
-            } else {
-                pattern
-            };
-            // A world without a pattern has no lesson, and the panel says so.
-            let lesson = api::call("GET", &format!("/api/patterns/{pattern}"), None)
-                .await
-                .unwrap_or_default();
-            link.send_message(Msg::Lesson(lesson));
-        });
-    }
-
-    fn lesson_view(&self, t: &'static Texts) -> Html {
-        let Some(lesson) = &self.lesson else {
-            return html! { <p class="quiet">{ t.loading }</p> };
-        };
-        let tag = self.ui.choices.lang.tag();
-        let text = lesson["lesson"][tag].as_str().or(lesson["lesson"]["en"].as_str());
-        match text {
-            Some(markdown) => html! { <Lesson markdown={markdown.to_owned()} /> },
-            None => html! { <p class="quiet">{ t.no_lesson }</p> },
-        }
-    }
-
-    /// What is told to those who do not see the picture: once a second at most, and only what
-    /// has changed.
-    fn speak(&mut self) -> bool {
-        let t = self.ui.t();
-        let mut s = self.session.0.borrow_mut();
-        let state = s.state();
-        let containers: Vec<_> = state
-            .places
-            .values()
-            .filter(|p| !p.pod.is_empty() && !p.container.is_empty())
-            .collect();
-        let up = containers.iter().filter(|p| p.running).count();
-        let flying = s.flights().at(s.shown(), s.around()).count();
-        let last = rows(s.around(), List::Messages, s.edge(), "", "", 1);
-        let last = last.first().map_or_else(
-            || t.nothing_yet.to_owned(),
-            |r| format!("{} → {}: {}", r.who, r.whom, r.what),
-        );
-        let how = match (s.view, s.clock.speed) {
-            (View::Back { .. }, _) => format!("{} {}", t.scrub, show::instant(s.told())),
-            (View::Live, 0) => format!("{} {}", t.world_frozen, show::instant(s.told())),
-            // While it runs, numbers change too fast to be read out.
-            (View::Live, _) => t.world_running.to_owned(),
-        };
-        let running = s.view == View::Live && s.clock.speed != 0;
-        let (flying, last) =
-            if running { ("…".to_owned(), "…".to_owned()) } else { (flying.to_string(), last) };
-        let said = fill(
-            t.summary,
-            &[&how, &up.to_string(), &containers.len().to_string(), &flying, &last],
-        );
-        let new = said != self.spoken;
-        self.spoken = said;
-        new
-    }
-
-    fn banner(&self, ctx: &Context<World>, t: &'static Texts) -> Html {
-        let link = self.session.0.borrow().link.clone();
-        let again = ctx.link().callback(|_: MouseEvent| Msg::Again);
-        let restart = ctx.link().callback(|_: MouseEvent| Msg::Restart);
-        let reload = Callback::from(|_: MouseEvent| {
-            // A page that cannot be reloaded stays as it is, with its message.
-            let _ = window().location().reload();
-        });
-        let state = match link {
-            Link::Open => Html::default(),
-            Link::Connecting => html! { <div class="banner" role="status">{ t.connecting }</div> },
-            Link::Waiting(s) => {
-                html! { <div class="banner trouble" role="alert">{ fill(t.reconnecting, &[&s.to_string()]) }{ " " }{ t.server_gone }<button onclick={again}>{ t.try_now }</button></div> }
-            }
-            Link::Gone(why) => {
-                html! { <div class="banner trouble" role="alert"><span>{ fill(t.world_gone, &[&why]) }{ " " }{ t.world_gone_help }</span>
-                if !self.pattern().is_empty() { <button class="primary" onclick={restart}>{ t.start_again }</button> }</div> }
-            }
-            Link::Version(v) => {
-                html! { <div class="banner trouble" role="alert">{ fill(t.version_differs, &[&podlab_trace::wire::VERSION.to_string(), &v.to_string()]) }<button onclick={reload}>{ t.reload }</button></div> }
-            }
-            Link::Garbled => {
-                html! { <div class="banner trouble" role="alert">{ t.bad_data }<button onclick={reload}>{ t.reload }</button></div> }
-            }
-        };
-        let note = match &self.note {
-            None => Html::default(),
-            Some(Ok(said)) => {
-                html! { <div class="toast" role="status" data-testid="note">{ said.clone() }</div> }
-            }
-            Some(Err(said)) => {
-                html! { <div class="toast trouble" role="alert" data-testid="note">{ said.clone() }</div> }
-            }
-        };
-        html! { <>{ state }{ note }if self.fetching { <div class="toast" role="status">{ t.older }</div> }</> }
     }
 }

@@ -1,0 +1,91 @@
+//! What stands beside the picture: the lesson and the lists, one at a time.
+
+use gloo_timers::callback::Timeout;
+use serde_json::Value;
+use yew::prelude::*;
+
+use crate::model::rows::List;
+use crate::session::Shared;
+use crate::ui::use_ui;
+use crate::view::app::focus;
+use crate::view::inspector::Selection;
+use crate::view::lesson::Lesson;
+use crate::view::lists::Rows;
+
+/// The panels, in their order.
+const ORDER: [&str; 4] = ["lesson", "messages", "logs", "events"];
+
+/// What is shown in them.
+#[derive(Properties, PartialEq)]
+pub struct Props {
+    /// The world.
+    pub session: Shared,
+    /// Changes when there is something new to draw.
+    pub tick: u32,
+    /// Which panel is open.
+    pub panel: String,
+    /// Opens another.
+    pub turn: Callback<&'static str>,
+    /// The pattern, with its lesson; `None` until it has come.
+    pub pattern: Option<Value>,
+    /// What is selected.
+    pub selected: Selection,
+    /// Selects something.
+    pub select: Callback<Selection>,
+    /// The container whose lines are wanted, or empty.
+    pub who: String,
+    /// Wants those of another.
+    pub want: Callback<String>,
+}
+
+/// The panels.
+#[component]
+pub fn Panels(props: &Props) -> Html {
+    let ui = use_ui();
+    let t = ui.t();
+    let at = ORDER.iter().position(|p| *p == props.panel).unwrap_or(0);
+    let tab = |(i, name): (usize, &'static str)| {
+        let text = [t.lesson, t.messages, t.logs, t.events][i];
+        let onclick = props.turn.reform(move |_: MouseEvent| name);
+        html! { <button role="tab" id={format!("tab-{name}")} aria-selected={(i == at).to_string()} aria-controls="panel" data-testid={format!("tab-{name}")}
+        tabindex={if i == at { "0" } else { "-1" }} {onclick}>{ text }</button> }
+    };
+    let turn = props.turn.clone();
+    let onkeydown = Callback::from(move |e: KeyboardEvent| {
+        let to = match e.key().as_str() {
+            "ArrowRight" => (at + 1) % ORDER.len(),
+            "ArrowLeft" => (at + ORDER.len() - 1) % ORDER.len(),
+            _ => return,
+        };
+        Timeout::new(0, move || focus(&format!("tab-{}", ORDER[to]))).forget();
+        turn.emit(ORDER[to]);
+    });
+    let list = |list: List| {
+        let who = if list == List::Logs { props.who.clone() } else { String::new() };
+        html! { <Rows session={props.session.clone()} tick={props.tick} {list} selected={props.selected.clone()} select={props.select.clone()}
+        {who} want={props.want.clone()} /> }
+    };
+    let panel = match ORDER[at] {
+        "messages" => list(List::Messages),
+        "logs" => list(List::Logs),
+        "events" => list(List::Events),
+        _ => {
+            let tag = ui.choices.lang.tag();
+            let text = |p: &Value| {
+                let lesson = &p["lesson"];
+                lesson[tag].as_str().or(lesson["en"].as_str()).map(str::to_owned)
+            };
+            match props.pattern.as_ref().map(text) {
+                None => html! { <p class="quiet">{ t.loading }</p> },
+                Some(None) => html! { <p class="quiet">{ t.no_lesson }</p> },
+                Some(Some(markdown)) => html! { <Lesson {markdown} /> },
+            }
+        }
+    };
+    html! {
+        <aside class="side" aria-label={t.panels}>
+            <div class="tabs" role="tablist" aria-label={t.panels} {onkeydown}>{ for ORDER.into_iter().enumerate().map(tab) }</div>
+            <div id="panel" class="panel" role="tabpanel" aria-labelledby={format!("tab-{}", ORDER[at])}>{ panel }</div>
+        </aside>
+    }
+}
