@@ -3,7 +3,8 @@
 //! # Layout
 //! - [`embedded`]: guests, patterns and page inside the binary
 //! - [`problem`]: errors as users see them, with exit codes
-//! - [`up`], [`mod@test`], [`replay`], [`record`], [`trace`], [`list`]: one file for each command
+//! - [`up`], [`mod@test`], [`replay`], [`record`], [`trace`] (and its
+//!   formats: [`format`]), [`mod@diff`], [`list`]: one file for each command
 #![warn(missing_docs)]
 // Real time and the real machine live here, outside the worlds.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
@@ -12,7 +13,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod diff;
 mod embedded;
+mod format;
 mod list;
 mod problem;
 mod record;
@@ -48,6 +51,8 @@ enum Command {
     Record(record::Args),
     /// Prints the events of a recording.
     Trace(trace::Args),
+    /// Compares two recordings: the first difference, and what it came to.
+    Diff(diff::Args),
     /// Lists the patterns.
     Patterns(list::Args),
     /// Lists the images.
@@ -67,6 +72,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Record(args) => record::run(args),
         Command::Trace(args) => trace::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Patterns(args) => list::patterns(&args),
         Command::Images(args) => list::images(&args),
         Command::Schema { format } => list::schema(format),

@@ -1,32 +1,48 @@
 //! `podlab trace FILE`: the events of a recording.
 
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use podlab_lab::expression::{Evaluator, Expression};
+use podlab_lab::history::History;
 use podlab_lab::scenario::Span;
-use podlab_server::routes::event_json;
 use podlab_sim::Time;
-use podlab_trace::text;
-use podlab_world::replay;
+use podlab_trace::{Event, State};
+use podlab_wasm::Engine;
+use podlab_world::{Images, Recording, replay};
 
+use crate::format::{Format, Sink};
 use crate::problem::{Done, Problem};
 use crate::replay::{cannot, open};
 
 /// Prints the events of a recording.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  podlab trace w1.plrec | less\n  podlab trace w1.plrec --json --until 10s | jq .summary"
+    after_help = "Examples:\n  podlab trace w1.plrec | less\n  podlab trace w1.plrec --filter \"event.kind == 'message' && event.pod == 'web'\"\n  podlab trace w1.plrec --format lanes --from 10s --until 12s\n  podlab trace w1.plrec --format pcapng --out w1.pcapng   # opens in Wireshark\n  podlab trace w1.plrec --format har --out w1.har\n  podlab trace w1.plrec --format jsonl --until 10s | jq .summary"
 )]
 pub struct Args {
     /// The recording.
     file: PathBuf,
-    /// Prints one JSON object a line.
-    #[arg(long)]
+    /// In which form.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// The same as --format jsonl.
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Only events for which this CEL expression holds.
+    #[arg(long, value_name = "EXPRESSION")]
+    filter: Option<String>,
+    /// Only from this instant on.
+    #[arg(long, value_name = "SPAN", value_parser = Span::parse)]
+    from: Option<Span>,
     /// Only up to this instant.
     #[arg(long, value_name = "SPAN", value_parser = Span::parse)]
     until: Option<Span>,
+    /// Writes to this file.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Adds an image.
     #[arg(long, value_name = "NAME:TAG=FILE.wasm")]
     image: Vec<String>,
@@ -37,10 +53,66 @@ pub struct Args {
 
 /// Prints while it runs, so that the whole trace need not be kept.
 pub fn run(args: Args) -> Done {
+    let format = if args.json { Format::Jsonl } else { args.format };
+    let filter = args.filter.as_deref().map(Filter::new).transpose()?;
+    if format == Format::Pcapng && args.out.is_none() && io::stdout().is_terminal() {
+        return Err(Problem::usage(
+            "packets are no text for a terminal",
+            "Write them to a file with --out FILE, or pipe them: | tshark -r -",
+        ));
+    }
     let (engine, images, recording) = open(&args.file, &args.image, args.state.as_deref())?;
-    let end = args.until.map_or(recording.end(), |span| Time::from(span.0).min(recording.end()));
-    let mut world = replay::begin(&engine, &images, &recording).map_err(|e| cannot(&e))?;
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &args.out {
+        Some(path) => Box::new(File::create(path).map_err(|e| Problem::file(path, e))?),
+        None => Box::new(io::stdout().lock()),
+    });
+    let epoch = recording.header.options.epoch;
+    let from = args.from.map_or(Time::ZERO, |span| Time::from(span.0)).as_nanos();
+    let mut sink = Sink::new(format, epoch, &mut out).map_err(|e| unwritten(&e))?;
+    let mut failed = None;
+    let until = args.until.map(|span| Time::from(span.0));
+    let walked = walk(&engine, &images, &recording, until, &mut |state, event| {
+        let wanted = match &filter {
+            Some(filter) => filter.wants(event),
+            None => true,
+        };
+        match sink.take(state, event, wanted && event.at >= from) {
+            Ok(()) => true,
+            Err(e) => {
+                failed = Some(e);
+                false
+            }
+        }
+    });
+    walked?;
+    let done = match failed {
+        Some(e) => Err(e),
+        None => sink.finish().and_then(|()| out.flush()),
+    };
+    match done {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        // Whoever reads has seen enough (`| head`).
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(e) => Err(unwritten(&e)),
+    }
+}
+
+fn unwritten(error: &io::Error) -> Problem {
+    Problem::failed(format!("cannot write: {error}"), "Is there space where it goes?")
+}
+
+/// Runs a recording (up to `until`) and shows every event to `look`, with what is true after it,
+/// as long as that says true.
+pub fn walk(
+    engine: &Engine,
+    images: &Images,
+    recording: &Recording,
+    until: Option<Time>,
+    look: &mut dyn FnMut(&State, &Event) -> bool,
+) -> Result<(), Problem> {
+    let end = until.map_or(recording.end(), |until| until.min(recording.end()));
+    let mut world = replay::begin(engine, images, recording).map_err(|e| cannot(&e))?;
+    let mut state = State::default();
     let mut next = 1;
     loop {
         let until = (world.now() + std::time::Duration::from_secs(1)).min(end);
@@ -50,25 +122,40 @@ pub fn run(args: Args) -> Done {
             let Some(last) = events.last() else { break };
             next = last.seq + 1;
             for event in &events {
-                let line = if args.json {
-                    event_json(event).to_string()
-                } else {
-                    world.trace().with_state(|state| text::line(state, event))
-                };
-                match writeln!(out, "{line}") {
-                    Ok(()) => {}
-                    // Whoever reads has seen enough (`| head`).
-                    Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
-                        return Ok(ExitCode::SUCCESS);
-                    }
-                    Err(e) => return Err(Problem::failed(format!("cannot print: {e}"), "")),
+                state.apply(event);
+                if !look(&state, event) {
+                    return Ok(());
                 }
             }
         }
         if world.now() >= end {
-            break;
+            return Ok(());
         }
     }
-    out.flush().map_err(|e| Problem::failed(format!("cannot print: {e}"), ""))?;
-    Ok(ExitCode::SUCCESS)
+}
+
+/// A CEL expression over events, in the words of scenarios' checks.
+struct Filter {
+    expression: Expression,
+    evaluator: Evaluator,
+}
+
+impl Filter {
+    fn new(source: &str) -> Result<Filter, Problem> {
+        let expression = Expression::compile(source).map_err(|e| {
+            Problem::usage(
+                format!("--filter: {e}"),
+                "For example: --filter \"event.kind == 'message' && event.pod == 'web'\"",
+            )
+        })?;
+        Ok(Filter { expression, evaluator: Evaluator::new(History::default()) })
+    }
+
+    /// An event without the field asked for is not one of those meant.
+    fn wants(&self, event: &Event) -> bool {
+        let history = self.evaluator.history();
+        history.take(event);
+        let value = history.event(event);
+        self.expression.holds(&self.evaluator, Some(value)).unwrap_or(false)
+    }
 }

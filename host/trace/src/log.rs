@@ -351,6 +351,11 @@ fn sum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |h, b| (h ^ u32::from(*b)).wrapping_mul(0x0100_0193))
 }
 
+/// The checksum of one event, as [`Trace::sums`] has it.
+pub fn event_sum(event: &Event) -> u32 {
+    sum(&encode(event, Vec::new()))
+}
+
 impl Segment {
     fn size(&self) -> usize {
         self.bytes.len() + self.index.len() * 4 + self.keyframe.len()
