@@ -8,6 +8,7 @@
 //! a change concerns, and how to bring one of these to where it should be. It keeps no truth of its
 //! own: everything is read from the store, so that it may be stopped and started at any time.
 
+mod cronjob;
 mod job;
 mod queue;
 
@@ -66,4 +67,5 @@ pub(crate) trait Controller: Send + 'static {
 /// Starts all controllers.
 pub(crate) fn start_all(shared: &Arc<Shared>) {
     start(shared, job::Jobs::default());
+    start(shared, cronjob::CronJobs::default());
 }

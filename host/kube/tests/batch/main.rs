@@ -6,5 +6,6 @@ mod cluster;
 #[path = "../pod_life/program.rs"]
 mod program;
 
+mod cronjobs;
 mod jobs;
 mod jobs_property;

@@ -9,7 +9,8 @@ pub(super) fn rows() -> Vec<Resource> {
             .short(&["cj"])
             .categories(&["all"])
             .status()
-            .generation(),
+            .generation()
+            .hooks(super::cronjob::HOOKS),
         Resource::new("batch", "v1", "jobs", "Job")
             .categories(&["all"])
             .status()

@@ -5,6 +5,7 @@ mod apps;
 mod autoscaling;
 mod batch;
 pub mod config;
+mod cronjob;
 mod extension;
 pub mod job;
 pub mod job_indexes;
@@ -14,6 +15,7 @@ pub mod namespace;
 mod networking;
 pub mod pod;
 pub mod pod_defaults;
+pub mod schedule;
 pub mod service;
 mod storage;
 
