@@ -4,84 +4,7 @@
 //
 // Needs the packages playwright-core and axe-core. Prints "ok - name" or "not ok - name" for
 // each thing tried, and exits with 1 if one failed. SHOTS=DIR keeps pictures.
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
-import { chromium } from "playwright-core";
-
-const base = (process.env.BASE_URL ?? "").replace(/\/$/, "");
-if (!base) {
-  console.error("BASE_URL is missing: the address of a running podlab");
-  process.exit(2);
-}
-const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-// Generous: a busy machine is no failure, and what is broken stays broken.
-const patience = Number(process.env.PATIENCE ?? 60_000);
-let failures = 0;
-
-async function check(name, test) {
-  try {
-    await test();
-    console.log(`ok - ${name}`);
-  } catch (error) {
-    failures += 1;
-    console.log(`not ok - ${name}`);
-    console.log(String(error.stack ?? error).replace(/^/gm, "  # "));
-  }
-}
-
-function assert(holds, message) {
-  if (!holds) throw new Error(message);
-}
-
-/** Waits until `probe` gives something true, and returns it. */
-async function eventually(what, probe) {
-  const end = Date.now() + patience;
-  for (;;) {
-    const seen = await probe();
-    if (seen) return seen;
-    if (Date.now() > end) throw new Error(`${what}: not within ${patience / 1000} s`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM || ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync),
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync"],
-});
-
-async function open(lang, options = {}) {
-  const context = await browser.newContext({
-    viewport: { width: 1440, height: 900 }, locale: lang === "ja" ? "ja-JP" : "en-GB", bypassCSP: true, ...options,
-  });
-  const page = await context.newPage();
-  page.setDefaultTimeout(patience);
-  page.complaints = [];
-  page.on("console", (m) => m.type() === "error" && page.complaints.push(m.text()));
-  page.on("pageerror", (e) => page.complaints.push(e.message));
-  return page;
-}
-
-async function axe(page, where) {
-  await page.addScriptTag({ path: axePath });
-  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-  const grave = found.violations.filter((v) => ["serious", "critical"].includes(v.impact));
-  assert(grave.length === 0, `${where}: ${grave.map((v) => `${v.id} at ${v.nodes.map((n) => n.target).join(", ")}`).join("; ")}`);
-}
-
-/** How many pixels of the canvas are not empty: marks are drawn there. */
-const inked = (page) => page.evaluate(() => {
-  const canvas = document.querySelector(".paper canvas");
-  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-  let count = 0;
-  for (let i = 3; i < data.length; i += 4) if (data[i] > 40) count += 1;
-  return count;
-});
-
-const shot = async (page, name) => {
-  if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}.png` });
-};
-const testid = (page, id) => page.locator(`[data-testid="${id}"]`);
+import { assert, axe, base, check, container, eventually, finish, freeze, inked, instant, lookAt, open, pause, shot, testid, worldOf } from "./harness.mjs";
 
 for (const lang of ["en", "ja"]) {
   const page = await open(lang);
@@ -95,15 +18,14 @@ for (const lang of ["en", "ja"]) {
     await shot(page, `gallery-${lang}`);
     await testid(page, "start").click();
     await testid(page, "container-log-saver").waitFor();
-    world = page.url().match(/#\/w\/([^?]+)/)?.[1] ?? "";
+    world = worldOf(page);
     assert(world, `the address names the world: ${page.url()}`);
   });
 
   await check(`${lang}: what does not run cannot be killed, and the page says why`, async () => {
     // Init containers end before the others begin.
-    const init = testid(page, "container-content-init");
-    await eventually("content-init has ended", async () => (await init.getAttribute("data-state")) === "done");
-    await init.focus();
+    await container(page, "content-init", "done");
+    await testid(page, "container-content-init").focus();
     await page.keyboard.press("Enter");
     for (const id of ["kill", "hold"]) {
       await page.locator(`[data-testid="${id}"][aria-disabled="true"]`).waitFor();
@@ -114,6 +36,25 @@ for (const lang of ["en", "ja"]) {
     assert((await testid(page, "note").count()) === 0, "nothing was done");
     assert(/content-init/.test(await testid(page, "why-not").textContent()), "the reason is seen");
     await page.keyboard.press("Escape");
+  });
+
+  await check(`${lang}: the first steps are told once`, async () => {
+    await testid(page, "hint-close").click();
+    await testid(page, "hint").waitFor({ state: "detached" });
+    await page.reload();
+    await testid(page, "container-log-saver").waitFor();
+    assert((await testid(page, "hint").count()) === 0, "not again");
+  });
+
+  await check(`${lang}: a request from outside is answered, and its sender stands in the picture`, async () => {
+    await container(page, "web", "up");
+    // Nobody who says nothing to anybody is drawn, and a kubelet belongs to its node.
+    assert((await page.locator(".chip.outside").count()) === 0, "nobody outside yet");
+    assert((await page.locator(".node .kubelet").count()) > 0, "kubelets stand in their nodes");
+    await eventually("web is ready", async () => (await page.locator(".pod", { hasText: "content-init" }).locator(".podstate.ok").count()) > 0);
+    await testid(page, "send").click();
+    await testid(page, "note").filter({ hasText: "200 OK" }).waitFor();
+    await page.locator(".chip.outside").waitFor();
   });
 
   await check(`${lang}: a request travels`, async () => {
@@ -128,11 +69,10 @@ for (const lang of ["en", "ja"]) {
 
   await check(`${lang}: freezing stops the world, and everything stays where it is`, async () => {
     await eventually("a mark in flight", async () => (await inked(page)) > 20);
-    await testid(page, "play").click();
-    await page.locator('[data-testid="world-state"][data-frozen="true"]').waitFor();
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await freeze(page, true);
+    await pause(400);
     const [time, ink] = [await testid(page, "instant").textContent(), await inked(page)];
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    await pause(700);
     assert((await testid(page, "instant").textContent()) === time, "the clock stands");
     assert((await inked(page)) === ink, "the marks stand");
     await shot(page, `frozen-${lang}`);
@@ -161,15 +101,14 @@ for (const lang of ["en", "ja"]) {
     // Many events may share a millisecond, so a few steps are allowed.
     for (let i = 0; i < 40 && (await testid(page, "instant").textContent()) === before; i += 1) {
       await testid(page, "step").click();
-      await new Promise((resolve) => setTimeout(resolve, 120));
+      await pause(120);
     }
     assert((await testid(page, "instant").textContent()) !== before, "the clock moved");
     assert((await testid(page, "world-state").getAttribute("data-frozen")) === "true", "and the world is still frozen");
   });
 
   await check(`${lang}: looking back is not the same as freezing`, async () => {
-    await testid(page, "play").click();
-    await page.locator('[data-testid="world-state"][data-frozen="false"]').waitFor();
+    await freeze(page, false);
     await testid(page, "scrub").focus();
     await page.keyboard.press("Home");
     await page.locator('[data-testid="view-state"][data-view="back"]').waitFor();
@@ -178,10 +117,35 @@ for (const lang of ["en", "ja"]) {
     await page.locator('[data-testid="view-state"][data-view="live"]').waitFor();
   });
 
+  await check(`${lang}: the scrubber shows what was true then`, async () => {
+    await lookAt(page, 600);
+    assert((await instant(page)) === 0.6, `0.6 s, not ${await instant(page)}`);
+    await container(page, "log-saver", "wait");
+    assert((await testid(page, "container-log-saver").getAttribute("aria-label")).includes("PodInitializing"), "and why");
+    // The past cannot be changed.
+    await testid(page, "container-log-saver").focus();
+    await page.keyboard.press("Enter");
+    await page.locator('[data-testid="kill"][aria-disabled="true"]').waitFor();
+    await page.keyboard.press("Escape");
+    await shot(page, `back-${lang}`);
+    await testid(page, "present").click();
+    await container(page, "log-saver", "up");
+  });
+
+  await check(`${lang}: a paused container stands until it is resumed`, async () => {
+    await testid(page, "container-log-store").focus();
+    await page.keyboard.press("Enter");
+    await page.locator('[data-testid="hold"][aria-disabled="false"]').click();
+    await container(page, "log-store", "held");
+    await shot(page, `held-${lang}`);
+    await testid(page, "hold").click();
+    await container(page, "log-store", "up");
+    await page.keyboard.press("Escape");
+  });
+
   await check(`${lang}: the killed log-saver comes back`, async () => {
     const saver = testid(page, "container-log-saver");
-    const state = (state) => eventually(`log-saver is ${state}`, async () => (await saver.getAttribute("data-state")) === state);
-    await state("up");
+    await container(page, "log-saver", "up");
     const runs = Number(await saver.getAttribute("data-runs"));
     await saver.focus();
     await page.keyboard.press("Enter");
@@ -214,16 +178,18 @@ for (const lang of ["en", "ja"]) {
     assert((await testid(page, "tab-logs").getAttribute("aria-selected")) === "true", "and the panel");
   });
 
-  for (const [width, height] of [[1024, 768], [390, 844]]) {
-    await check(`${lang}: nothing runs over at ${width}x${height}`, async () => {
-      await page.setViewportSize({ width, height });
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert(over <= 0, `${over} pixels too wide`);
-      await axe(page, `${width}x${height}`);
-      await shot(page, `world-${lang}-${width}`);
-    });
-  }
+  await check(`${lang}: a fork goes on from the instant one looks at, beside the first world`, async () => {
+    await lookAt(page, 2500);
+    await testid(page, "fork").click();
+    await eventually("another world", () => ![world, ""].includes(worldOf(page)));
+    await page.locator('[data-testid="view-state"][data-view="live"]').waitFor();
+    await eventually("it begins there", async () => (await instant(page)) >= 2.5);
+    // The fork has not seen the kill, which came later.
+    assert((await testid(page, "container-log-saver").getAttribute("data-runs")) === "0", "without what came later");
+    const { worlds } = await (await fetch(`${base}/api/worlds`)).json();
+    const ids = worlds.map((w) => w.id);
+    assert(ids.includes(world) && ids.includes(worldOf(page)), `both are there: ${ids}`);
+  });
 
   await check(`${lang}: the console stayed silent`, async () => {
     assert(page.complaints.length === 0, page.complaints.join("\n"));
@@ -231,36 +197,4 @@ for (const lang of ["en", "ja"]) {
   await page.context().close();
 }
 
-await check("reduced motion: marks flash in place", async () => {
-  const page = await open("en", { reducedMotion: "reduce" });
-  await page.goto(`${base}/`);
-  await testid(page, "start").click();
-  await testid(page, "container-log-saver").waitFor();
-  assert((await testid(page, "motion").inputValue()) === "less", "the choice follows the system");
-  await eventually("a flash", async () => (await inked(page)) > 20);
-  await page.context().close();
-});
-
-await check("dark colours keep their contrast", async () => {
-  const page = await open("en", { colorScheme: "dark" });
-  await page.goto(`${base}/`);
-  await testid(page, "start").click();
-  await testid(page, "container-log-saver").waitFor();
-  await eventually("messages", async () => (await testid(page, "strip").locator("button").count()) > 0);
-  await axe(page, "dark");
-  await shot(page, "dark");
-  await page.context().close();
-});
-
-await check("a world that is gone is explained, with a way on", async () => {
-  const page = await open("en");
-  await page.goto(`${base}/#/w/no-such-world?pattern=sidecar&lang=en`);
-  await page.locator(".banner.trouble button").waitFor();
-  await page.locator(".banner.trouble button").click();
-  await testid(page, "container-log-saver").waitFor();
-  await page.context().close();
-});
-
-await browser.close();
-console.log(failures === 0 ? "all is well" : `${failures} failed`);
-process.exit(failures === 0 ? 0 : 1);
+await finish();

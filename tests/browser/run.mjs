@@ -1,4 +1,4 @@
-// Starts Podlab on a free port and walks the page in a real browser (page.mjs).
+// Starts Podlab on a free port and walks the page in a real browser (page.mjs, looks.mjs, loss.mjs).
 // PODLAB is the binary, CHROMIUM the browser. Ends with "# pass N" and "# fail N".
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
@@ -35,16 +35,20 @@ for (;;) {
   await new Promise((r) => setTimeout(r, 100));
 }
 
-const walk = spawn(process.execPath, [join(here, "page.mjs")], {
-  env: { ...process.env, BASE_URL: base },
-  stdio: ["ignore", "pipe", "inherit"],
-});
-let text = "";
-walk.stdout.on("data", (d) => {
-  text += d;
-  process.stdout.write(d);
-});
-const code = await new Promise((r) => walk.on("close", r));
+// Walks may be named on the command line.
+const walks = process.argv.slice(2).length ? process.argv.slice(2) : ["page.mjs", "looks.mjs", "loss.mjs"];
+let [text, code] = ["", 0];
+for (const walk of walks) {
+  const run = spawn(process.execPath, [join(here, walk)], {
+    env: { ...process.env, BASE_URL: base },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  run.stdout.on("data", (d) => {
+    text += d;
+    process.stdout.write(d);
+  });
+  code ||= await new Promise((r) => run.on("close", r));
+}
 server.kill("SIGTERM");
 rmSync(state, { recursive: true, force: true });
 const count = (re) => text.split("\n").filter((l) => re.test(l)).length;

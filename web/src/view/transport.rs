@@ -111,8 +111,8 @@ pub fn Transport(props: &Props) -> Html {
                     <span class="viewstate" data-testid="view-state" data-view="back">{ fill(t.view_back, &[&behind]) }</span>
                     <button data-testid="play-view" onclick={act(Action::Play(s.view == View::Back { playing: false }))}>
                         { if s.view == (View::Back { playing: true }) { t.pause_view } else { t.play_view } }</button>
-                    <button onclick={act(Action::Fork)}>{ t.fork_here }</button>
-                    <button onclick={act(Action::Rewind)}>{ t.rewind_here }</button>
+                    <button data-testid="fork" onclick={act(Action::Fork)}>{ t.fork_here }</button>
+                    <button data-testid="rewind" onclick={act(Action::Rewind)}>{ t.rewind_here }</button>
                     <button class="primary" data-testid="present" onclick={act(Action::Present)}>{ t.to_present }</button>
                 } else {
                     <span class="viewstate" data-testid="view-state" data-view="live">{ t.view_live }</span>

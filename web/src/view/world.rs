@@ -268,8 +268,8 @@ impl Component for World {
             }
             Msg::Done(Ok(said)) => self.note = said.map(Ok),
             Msg::Done(Err(e)) => self.note = Some(Err(self.told(&e))),
-            Msg::Forked(Ok(world)) => {
-                if let Some(id) = world["id"].as_str() {
+            Msg::Forked(Ok(answer)) => {
+                if let Some(id) = answer["world"]["id"].as_str() {
                     let address =
                         Address { world: id.into(), at: None, event: None, ..self.address.clone() };
                     ctx.props().go.emit(address);
