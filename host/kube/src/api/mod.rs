@@ -11,6 +11,7 @@
 
 mod body;
 mod discovery;
+mod eviction;
 pub mod log;
 mod objects;
 mod openapi;

@@ -201,7 +201,7 @@ impl Api {
         Ok(Response { body: Body::Watch(Box::new(stream)), ..Response::json(200, &Value::Null) })
     }
 
-    fn options(&self, request: &Request) -> Result<WriteOptions, Error> {
+    pub(super) fn options(&self, request: &Request) -> Result<WriteOptions, Error> {
         for (key, value) in &request.query {
             if key == "dryRun" && value != "All" {
                 let e = crate::store::FieldError::not_supported("dryRun", value, &["All"]);

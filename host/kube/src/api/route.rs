@@ -127,6 +127,7 @@ impl Api {
             "list" | "watch" => self.list(request, t, verb == "watch"),
             "create" => match t.sub.as_str() {
                 "binding" => self.bind(request, t),
+                "eviction" => self.evict(request, t),
                 _ => self.create(request, t),
             },
             "update" => self.update(request, t),

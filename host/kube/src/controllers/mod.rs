@@ -9,6 +9,7 @@
 //! own: everything is read from the store, so that it may be stopped and started at any time.
 
 mod cronjob;
+pub(crate) mod disruption;
 mod job;
 mod queue;
 
@@ -68,4 +69,5 @@ pub(crate) trait Controller: Send + 'static {
 pub(crate) fn start_all(shared: &Arc<Shared>) {
     start(shared, job::Jobs::default());
     start(shared, cronjob::CronJobs::default());
+    start(shared, disruption::Disruptions);
 }

@@ -168,6 +168,14 @@ impl Resource {
         self
     }
 
+    /// Has an `/eviction`.
+    pub fn eviction(mut self) -> Resource {
+        self = self.sub("eviction", "Eviction", &["create"]);
+        let eviction = self.subresources.iter_mut().find(|s| s.name == "eviction");
+        eviction.expect("just added").group_version = Some(("policy".into(), "v1".into()));
+        self
+    }
+
     /// Has the subresource `name` with bodies of `kind`.
     pub fn sub(
         mut self,

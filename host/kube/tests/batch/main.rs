@@ -7,5 +7,6 @@ mod cluster;
 mod program;
 
 mod cronjobs;
+mod eviction;
 mod jobs;
 mod jobs_property;

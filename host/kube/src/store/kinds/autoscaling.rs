@@ -12,6 +12,7 @@ pub(super) fn rows() -> Vec<Resource> {
         Resource::new("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
             .short(&["pdb"])
             .status()
-            .generation(),
+            .generation()
+            .hooks(super::budget::HOOKS),
     ]
 }

@@ -4,6 +4,7 @@ mod access;
 mod apps;
 mod autoscaling;
 mod batch;
+pub mod budget;
 pub mod config;
 mod cronjob;
 mod extension;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Resource> {
             .status()
             .sub("binding", "Binding", &["create"])
             .sub("ephemeralcontainers", "Pod", &VIEW)
+            .eviction()
             .sub("log", "Pod", &["get"])
             .selectable(&[
                 "spec.nodeName",
