@@ -1,11 +1,11 @@
 //! Checks as monitors: each event of the trace is looked at once, as it comes.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use podlab_trace::{Event, Seq, Verdict};
 
 use crate::expression::{Evaluator, Expression, Reads};
-use crate::scenario::Check;
+use crate::scenario::{Check, Count};
 
 /// A check at work.
 pub struct Monitor {
@@ -15,8 +15,10 @@ pub struct Monitor {
     verdict: Option<Decided>,
     /// Why the expression could not be evaluated, the last time it could not.
     error: String,
-    /// How often it was looked at inside the window.
+    /// How often it was looked at inside the window; for `count`, how many events matched.
     looked: u64,
+    /// How many events `on` was asked about inside the window.
+    offered: u64,
     asked: bool,
 }
 
@@ -26,6 +28,7 @@ enum Form {
     Always,
     Never,
     Finally,
+    Count,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +72,7 @@ impl Monitor {
             (Some(_), ..) => Form::Eventually,
             (_, Some(_), _) => Form::Always,
             (_, _, Some(_)) => Form::Never,
+            _ if check.count.is_some() => Form::Count,
             _ => Form::Finally,
         };
         let window = if check.after.is_some() { Window::Before } else { Window::Open(0) };
@@ -79,13 +83,14 @@ impl Monitor {
             verdict: None,
             error: String::new(),
             looked: 0,
+            offered: 0,
             asked: false,
         }
     }
 
     fn expression(&self) -> &Expression {
         let c = &self.check;
-        [&c.eventually, &c.always, &c.never, &c.finally]
+        [&c.eventually, &c.always, &c.never, &c.finally, &c.on]
             .into_iter()
             .flatten()
             .next()
@@ -129,9 +134,13 @@ impl Monitor {
         }
         if let Some(on) = &self.check.on {
             let value = evaluator.history().event(event);
+            self.offered += 1;
             // An event without the field asked for is not one of those meant.
             if on.holds(evaluator, Some(value.clone())) == Ok(true) {
-                self.ask(evaluator, Some(value), event.seq, event.at);
+                match self.check.count {
+                    Some(count) => self.counted(count, event),
+                    None => self.ask(evaluator, Some(value), event.seq, event.at),
+                }
             }
         } else if !self.asked || self.expression().reads().overlaps(changed) {
             self.ask(evaluator, None, event.seq, event.at);
@@ -159,6 +168,20 @@ impl Monitor {
             return false;
         }
         true
+    }
+
+    /// One more event matched. Too many can be told at once, enough of them only where there is
+    /// no upper bound.
+    fn counted(&mut self, count: Count, event: &Event) {
+        self.looked += 1;
+        let verdict = match count.at_most {
+            Some(most) if self.looked > most => Verdict::Fail,
+            None if self.looked >= count.at_least => Verdict::Pass,
+            _ => return,
+        };
+        let time = podlab_trace::text::time(event.at);
+        let seen = format!("number {} came at {time}", self.looked);
+        self.verdict = Some(Decided { verdict, seen, event: event.seq, at: event.at });
     }
 
     fn ask(&mut self, evaluator: &Evaluator, event: Option<cel::Value>, seq: Seq, at: u64) {
@@ -207,9 +230,25 @@ impl Monitor {
                 if self.error.is_empty() { String::new() } else { format!(" ({})", self.error) };
             let (verdict, seen) = match self.form {
                 _ if never_open => (Verdict::Unknown, "its mark was never reached".to_owned()),
+                // Undecided: no bound was crossed, so only too few can be wrong.
+                Form::Count => {
+                    let enough = self.check.count.is_some_and(|c| self.looked >= c.at_least);
+                    let verdict = if enough { Verdict::Pass } else { Verdict::Fail };
+                    (verdict, format!("{} of {} events matched", self.looked, self.offered))
+                }
+                Form::Eventually if self.check.on.is_some() && self.looked == 0 => {
+                    (Verdict::Fail, format!("none of {} events matched `on`", self.offered))
+                }
                 Form::Eventually => (
                     Verdict::Fail,
                     format!("it never held{error}; at the end {}", self.parts(evaluator)),
+                ),
+                _ if self.looked == 0 && self.check.on.is_some() => (
+                    Verdict::Unknown,
+                    format!(
+                        "none of {} events matched `on`: it was never put to the test",
+                        self.offered
+                    ),
                 ),
                 _ if self.looked == 0 => {
                     (Verdict::Unknown, "nothing that it looks at ever happened".to_owned())
@@ -237,40 +276,62 @@ impl Monitor {
             Form::Always => "always",
             Form::Never => "never",
             Form::Finally => "finally",
+            Form::Count => "count",
         };
-        let mut text = format!("{form} {}", self.expression().source().trim());
+        let source = self.expression().source().trim();
+        let mut text = match self.check.count {
+            Some(Count { at_least, at_most: None }) => {
+                format!("at least {at_least} events where {source}")
+            }
+            Some(Count { at_least: 0, at_most: Some(most) }) => {
+                format!("at most {most} events where {source}")
+            }
+            Some(Count { at_least, at_most: Some(most) }) => {
+                format!("{at_least} to {most} events where {source}")
+            }
+            None => format!("{form} {source}"),
+        };
+        if let (Some(on), None) = (&self.check.on, self.check.count) {
+            text += &format!(" on {}", on.source().trim());
+        }
         if let Some(within) = self.check.within {
             text += &format!(" within {within}");
         }
         text
     }
 
-    /// The values of the two sides of a comparison, so that a failure says more than "false".
     fn parts(&self, evaluator: &Evaluator) -> String {
-        let source = self.expression().source().trim();
-        let mut out = BTreeMap::new();
-        for clause in source.split("&&") {
-            for operator in ["==", "!=", ">=", "<=", ">", "<"] {
-                if let Some((left, _)) = clause.split_once(operator) {
-                    let left = left.trim();
-                    if let Ok(e) = Expression::compile(left)
-                        && let Ok(value) = e.value(evaluator, None)
-                    {
-                        let mut text = show(&value);
-                        if text.chars().count() > 200 {
-                            text = text.chars().take(200).collect::<String>() + "…";
-                        }
-                        out.insert(left.to_owned(), text);
+        seen(self.expression(), evaluator)
+    }
+}
+
+/// What `expression` saw: the values of the left sides of its comparisons, and why pods that it
+/// names are not ready, so that a failure says more than "false".
+pub(crate) fn seen(expression: &Expression, evaluator: &Evaluator) -> String {
+    let mut out = Vec::new();
+    for clause in expression.source().trim().split("&&") {
+        for operator in ["==", "!=", ">=", "<=", ">", "<"] {
+            if let Some((left, _)) = clause.split_once(operator) {
+                let left = left.trim();
+                if let Ok(e) = Expression::compile(left)
+                    && let Ok(value) = e.value(evaluator, None)
+                {
+                    let mut text = show(&value);
+                    if text.chars().count() > 200 {
+                        text = text.chars().take(200).collect::<String>() + "…";
                     }
-                    break;
+                    out.push(format!("`{left}` was {text}"));
                 }
+                break;
             }
         }
-        if out.is_empty() {
-            return "it did not hold".into();
-        }
-        out.iter().map(|(k, v)| format!("`{k}` was {v}")).collect::<Vec<_>>().join(", ")
     }
+    let pods: BTreeSet<_> =
+        expression.arguments(&["ready", "running", "restarts", "pod"]).collect();
+    for pod in pods {
+        out.extend(evaluator.history().trouble(pod));
+    }
+    if out.is_empty() { "it did not hold".into() } else { out.join(", ") }
 }
 
 fn show(value: &cel::Value) -> String {
@@ -284,5 +345,134 @@ fn show(value: &cel::Value) -> String {
         cel::Value::List(l) => format!("a list of {}", l.len()),
         cel::Value::Map(m) => format!("an object of {} fields", m.map.len()),
         other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::History;
+    use crate::scenario::Scenario;
+    use podlab_trace::{Kind, Stream};
+
+    /// A check with a line of log for each instant (in ms) as what it looks at.
+    fn verdict(check: &str, logs: &[(u64, &str)], marks: &[(u64, &str)]) -> (Verdict, String, Seq) {
+        let mut text = String::from("title: {en: T, ja: T}\nsteps: [");
+        text += &marks.iter().map(|(_, m)| format!("{{mark: {m}}}")).collect::<Vec<_>>().join(", ");
+        text += &format!("]\nchecks:\n  - {{name: c, {check}}}\n");
+        let scenario = Scenario::parse("s.yaml", &text).unwrap();
+        let evaluator = Evaluator::new(History::default());
+        let mut monitor = Monitor::new(&scenario.checks[0]);
+        let event = |seq, at, kind| Event { seq, at, place: 1, cause: 0, kind };
+        let place = Kind::Place {
+            id: 1,
+            node: "node-1".into(),
+            namespace: "default".into(),
+            pod: "p".into(),
+            container: "c".into(),
+        };
+        let mut all = vec![(0, 0, place)];
+        let line = |line: &str| Kind::Log { stream: Stream::Stdout, line: line.into() };
+        all.extend(logs.iter().map(|(at, text)| (*at, 1, line(text))));
+        let mut marks = marks.iter().peekable();
+        for (n, (ms, _, kind)) in all.into_iter().enumerate() {
+            while let Some((at, mark)) = marks.next_if(|(at, _)| *at <= ms) {
+                monitor.mark(mark, at * 1_000_000, &evaluator);
+            }
+            let event = event(n as u64 + 1, ms * 1_000_000, kind);
+            let changed = evaluator.history().take(&event);
+            monitor.look(&evaluator, &event, changed);
+        }
+        for (at, mark) in marks {
+            monitor.mark(mark, at * 1_000_000, &evaluator);
+        }
+        let result = monitor.finish(&evaluator, 10_000_000_000);
+        (result.verdict, result.seen, result.event)
+    }
+
+    const AB: &[(u64, &str)] = &[(10, "a"), (20, "b")];
+
+    #[test]
+    fn each_form_passes_and_fails() {
+        use Verdict::{Fail, Pass, Unknown};
+        let is = |check, expected| {
+            let (verdict, seen, _) = verdict(check, AB, &[]);
+            assert_eq!(verdict, expected, "{check}: {seen}");
+        };
+        is("eventually: \"size(logs('p', 'c')) == 2\"", Pass);
+        is("eventually: \"size(logs('p', 'c')) == 3\"", Fail);
+        is("eventually: \"size(logs('p', 'c')) == 2\", within: 20ms", Pass);
+        is("eventually: \"size(logs('p', 'c')) == 2\", within: 19ms", Fail);
+        is("always: \"size(logs('p', 'c')) < 3\"", Pass);
+        is("always: \"size(logs('p', 'c')) < 2\"", Fail);
+        is("always: \"size(logs('p', 'c')) < 2\", within: 15ms", Pass);
+        is("never: \"'c' in logs('p', 'c')\"", Pass);
+        is("never: \"'b' in logs('p', 'c')\"", Fail);
+        is("finally: \"size(logs('p', 'c')) == 2\"", Pass);
+        is("finally: \"size(logs('p', 'c')) == 1\"", Fail);
+        is("on: event.kind == 'log', count: {atLeast: 2, atMost: 2}", Pass);
+        is("on: event.kind == 'log', count: {atMost: 1}", Fail);
+        is("on: event.kind == 'log', count: {atLeast: 3}", Fail);
+        is("on: event.kind == 'log', count: {atLeast: 2}, within: 15ms", Fail);
+        is("on: event.kind == 'signal', count: {atMost: 0}", Pass);
+        is("on: event.kind == 'log', always: event.line != 'b'", Fail);
+        is("on: event.kind == 'log', always: event.pod == 'p'", Pass);
+        is("on: event.kind == 'log', never: event.line == 'c'", Pass);
+        // What was never put to the test has not passed.
+        is("on: event.kind == 'signal', always: event.number == 15", Unknown);
+        is("on: event.kind == 'signal', never: event.number == 9", Unknown);
+        is("on: event.kind == 'signal', eventually: event.number == 15", Fail);
+        is("finally: \"last('x')\"".replace("last('x')", "now").as_str(), Unknown);
+    }
+
+    #[test]
+    fn the_event_that_decides_is_named_and_what_was_seen() {
+        let check = "always: \"size(logs('p', 'c')) < 2\"";
+        assert_eq!(verdict(check, AB, &[]).2, 3);
+        let (_, seen, event) = verdict("on: event.kind == 'log', count: {atMost: 1}", AB, &[]);
+        assert_eq!((seen.as_str(), event), ("number 2 came at 0.020000000s", 3));
+        let (_, seen, _) = verdict("finally: \"size(logs('p', 'c')) == 1\"", AB, &[]);
+        assert_eq!(seen, "`size(logs('p', 'c'))` was 2");
+        let (_, seen, _) = verdict("eventually: ready('web')", AB, &[]);
+        assert!(seen.contains("there is no pod \"web\""), "{seen}");
+        let (_, seen, _) =
+            verdict("on: event.kind == 'signal', always: event.number == 15", AB, &[]);
+        assert_eq!(seen, "none of 3 events matched `on`: it was never put to the test");
+    }
+
+    #[test]
+    fn marks_open_and_close_the_window() {
+        let check = |c: &str, marks| verdict(&format!("on: event.kind == 'log', {c}"), AB, marks).0;
+        assert_eq!(check("after: m, count: {atLeast: 2}", &[(15, "m")]), Verdict::Fail);
+        assert_eq!(check("after: m, count: {atLeast: 1}", &[(15, "m")]), Verdict::Pass);
+        assert_eq!(check("until: m, count: {atMost: 1}", &[(15, "m")]), Verdict::Pass);
+        assert_eq!(check("after: m, within: 1ms, count: {atMost: 0}", &[(15, "m")]), Verdict::Pass);
+        // A mark that only comes after the last event still opens the window, with nothing in it.
+        assert_eq!(check("after: m, always: event.line == 'x'", &[(30, "m")]), Verdict::Unknown);
+    }
+
+    #[test]
+    fn the_report_has_the_shape_that_others_read() {
+        let result = CheckResult {
+            name: "c".into(),
+            verdict: Verdict::Fail,
+            expected: "e".into(),
+            seen: "s".into(),
+            event: 3,
+            at: 5,
+        };
+        let expected = serde_json::json!({
+            "name": "c", "verdict": "fail", "expected": "e", "seen": "s", "event": 3, "at": 5,
+        });
+        assert_eq!(serde_json::to_value(&result).unwrap(), expected);
+        let judge = |verdicts: &[Verdict], error: &str| {
+            let of = |verdict: &Verdict| CheckResult { verdict: *verdict, ..result.clone() };
+            crate::Report::judge(&verdicts.iter().map(of).collect::<Vec<_>>(), error)
+        };
+        use Verdict::{Fail, Pass, Unknown};
+        assert_eq!(judge(&[Pass, Pass], ""), Pass);
+        assert_eq!(judge(&[Pass, Unknown], ""), Unknown);
+        assert_eq!(judge(&[Fail, Unknown], ""), Fail);
+        assert_eq!(judge(&[Pass], "timeout"), Fail);
     }
 }

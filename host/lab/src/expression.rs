@@ -13,14 +13,17 @@
 //!
 //! and the variables `now` (seconds since the world began) and, in checks with `on`, `event`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue};
 use cel::{Context, ExecutionError, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{History, from_json};
+use crate::vocabulary::{EVENTS, meant};
 
 /// The longest expression, in bytes.
 const MAX_LENGTH: usize = 4096;
@@ -32,6 +35,20 @@ pub struct Expression {
     program: Arc<cel::Program>,
     /// What it looks at, so that it is not asked again when only other things changed.
     reads: Reads,
+    names: Arc<Names>,
+}
+
+/// The names in an expression.
+#[derive(Default)]
+struct Names {
+    /// Calls whose first argument is a text: "ready" and "web".
+    calls: Vec<(String, String)>,
+    /// Variables that no comprehension binds.
+    free: BTreeSet<String>,
+    /// Fields asked of `event`.
+    fields: BTreeSet<String>,
+    /// What `event.kind` is compared with.
+    kinds: BTreeSet<String>,
 }
 
 /// What an expression looks at.
@@ -129,15 +146,19 @@ impl Expression {
             } else if !STANDARD.contains(&name) {
                 let known: Vec<_> =
                     FUNCTIONS.iter().map(|(f, _)| *f).chain(STANDARD.iter().copied()).collect();
+                let meant = meant(name, known.iter().copied());
                 return Err(format!(
-                    "in the expression `{source}`: there is no function {name:?}; there are {}",
+                    "in the expression `{source}`: there is no function {name:?}{meant} There are {}",
                     known.join(", ")
                 ));
             }
         }
         reads.now = references.has_variable("now");
+        let mut names = Names::default();
+        names.visit(program.expression(), &mut Vec::new());
+        names.check().map_err(|e| format!("in the expression `{source}`: {e}"))?;
         let program = Arc::new(program);
-        Ok(Expression { source: source.into(), program, reads })
+        Ok(Expression { source: source.into(), program, reads, names: Arc::new(names) })
     }
 
     /// As it was written.
@@ -148,6 +169,17 @@ impl Expression {
     /// What it looks at.
     pub fn reads(&self) -> Reads {
         self.reads
+    }
+
+    /// Whether it speaks of the event at hand.
+    pub fn asks_event(&self) -> bool {
+        self.names.free.contains("event")
+    }
+
+    /// The texts that are the first argument of `functions`: the names of pods in `ready('web')`.
+    pub fn arguments<'a>(&'a self, functions: &'a [&str]) -> impl Iterator<Item = &'a str> {
+        let calls = self.names.calls.iter();
+        calls.filter(move |(f, _)| functions.contains(&f.as_str())).map(|(_, name)| name.as_str())
     }
 
     /// Whether it holds now. `event` is bound where it is given.
@@ -175,6 +207,115 @@ impl Expression {
         }
         self.program.execute(&context).map_err(|e| format!("`{}`: {e}", self.source))
     }
+}
+
+impl Names {
+    fn visit(&mut self, e: &IdedExpr, bound: &mut Vec<String>) {
+        match &e.expr {
+            Expr::Ident(name) => {
+                if !name.starts_with('@') && !bound.contains(name) {
+                    self.free.insert(name.clone());
+                }
+            }
+            Expr::Select(select) => {
+                if is_event(&select.operand, bound) {
+                    self.fields.insert(select.field.clone());
+                }
+                self.visit(&select.operand, bound);
+            }
+            Expr::Call(call) => {
+                if let Some(Expr::Literal(LiteralValue::String(s))) =
+                    call.args.first().map(|a| &a.expr)
+                {
+                    self.calls.push((call.func_name.clone(), s.inner().to_owned()));
+                }
+                if let [a, b] = call.args.as_slice()
+                    && (call.func_name == "_==_" || call.func_name == "_!=_")
+                {
+                    for (field, text) in [(a, b), (b, a)] {
+                        if let (Expr::Select(s), Expr::Literal(LiteralValue::String(text))) =
+                            (&field.expr, &text.expr)
+                            && s.field == "kind"
+                            && is_event(&s.operand, bound)
+                        {
+                            self.kinds.insert(text.inner().to_owned());
+                        }
+                    }
+                }
+                for part in call.target.iter().map(|t| &**t).chain(&call.args) {
+                    self.visit(part, bound);
+                }
+            }
+            Expr::Comprehension(c) => {
+                self.visit(&c.iter_range, bound);
+                self.visit(&c.accu_init, bound);
+                let outer = bound.len();
+                bound.extend([c.iter_var.clone(), c.accu_var.clone()]);
+                bound.extend(c.iter_var2.clone());
+                for part in [&c.loop_cond, &c.loop_step, &c.result] {
+                    self.visit(part, bound);
+                }
+                bound.truncate(outer);
+            }
+            Expr::List(list) => list.elements.iter().for_each(|e| self.visit(e, bound)),
+            Expr::Map(map) => self.visit_entries(map.entries.iter().map(|e| &e.expr), bound),
+            Expr::Struct(s) => self.visit_entries(s.entries.iter().map(|e| &e.expr), bound),
+            Expr::Literal(_) | Expr::Unspecified => {}
+        }
+    }
+
+    fn visit_entries<'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a EntryExpr>,
+        bound: &mut Vec<String>,
+    ) {
+        for entry in entries {
+            match entry {
+                EntryExpr::StructField(field) => self.visit(&field.value, bound),
+                EntryExpr::MapEntry(entry) => {
+                    self.visit(&entry.key, bound);
+                    self.visit(&entry.value, bound);
+                }
+            }
+        }
+    }
+
+    /// What can never be true of any event is a mistake, not a check.
+    fn check(&self) -> Result<(), String> {
+        let variables = ["now", "event"];
+        for name in &self.free {
+            if !variables.contains(&name.as_str()) && !STANDARD.contains(&name.as_str()) {
+                let meant = meant(name, variables);
+                return Err(format!(
+                    "there is no variable {name:?}{meant} There are now and, in checks with `on`, event"
+                ));
+            }
+        }
+        for kind in &self.kinds {
+            if !EVENTS.kinds.contains(&kind.as_str()) {
+                let meant = meant(kind, EVENTS.kinds.iter().copied());
+                return Err(format!(
+                    "no event is of the kind {kind:?}{meant} The kinds are {}",
+                    EVENTS.kinds.join(", ")
+                ));
+            }
+        }
+        for field in &self.fields {
+            if !EVENTS.fields.contains(field.as_str()) {
+                let meant = meant(field, EVENTS.fields.iter().copied());
+                let all: Vec<_> = EVENTS.fields.iter().copied().collect();
+                return Err(format!(
+                    "no event has a field {field:?}{meant} The fields are {}",
+                    all.join(", ")
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_event(e: &IdedExpr, bound: &[String]) -> bool {
+    matches!(&e.expr, Expr::Ident(name) if name == "event") && !bound.iter().any(|b| b == "event")
 }
 
 /// What expressions are evaluated in: the functions of the module's table, over one history.
@@ -306,7 +447,25 @@ mod tests {
     fn mistakes_are_named() {
         let error = |source| Expression::compile(source).unwrap_err();
         assert!(error("reddy('web')").contains("no function \"reddy\""));
+        assert!(error("reddy('web')").contains("did you mean \"ready\"?"));
+        assert!(error("nwo > 1.0").contains("no variable \"nwo\"; did you mean \"now\"?"));
+        let kind = error("event.kind == 'conect' || event.kind == 'log'");
+        assert!(kind.contains("kind \"conect\"; did you mean \"connect\"?"), "{kind}");
+        assert!(error("event.kind == 'log' && event.lin == ''").contains("did you mean \"line\"?"));
+        assert!(error("'conect' == event.kind").contains("conect"));
         assert!(error("1 +").contains("1 +"));
         assert!(value("pod('x').status.phase == 'Running'").is_err());
+    }
+
+    #[test]
+    fn what_a_comprehension_binds_is_no_unknown_name() {
+        let e = Expression::compile(
+            "requests('a').exists(event, event.colour == 'red') && ready('web') && now > 0.0",
+        )
+        .unwrap();
+        assert!(!e.asks_event());
+        assert_eq!(e.arguments(&["requests", "last"]).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(e.arguments(&["ready"]).collect::<Vec<_>>(), ["web"]);
+        assert!(Expression::compile("event.kind == 'log'").unwrap().asks_event());
     }
 }

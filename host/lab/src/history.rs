@@ -169,6 +169,42 @@ impl History {
             .any(|c| is_text(&field(c, "type"), "Ready") && is_text(&field(c, "status"), "True"))
     }
 
+    /// Why a pod is not ready, for people; nothing if it is.
+    pub fn trouble(&self, pod: &str) -> Option<String> {
+        if self.ready(pod) {
+            return None;
+        }
+        let object = self.object("Pod", pod);
+        if object == Value::Null {
+            let inner = self.lock();
+            let pods = inner.objects.keys().filter(|(kind, ..)| kind == "Pod");
+            let pods: Vec<&str> = pods.map(|(.., name)| name.as_str()).collect();
+            let meant = crate::vocabulary::meant(pod, pods.iter().copied());
+            return Some(format!("there is no pod {pod:?}{meant} The pods are {pods:?}"));
+        }
+        let status = field(&object, "status");
+        let text = |value: &Value| match value {
+            Value::String(s) => s.to_string(),
+            _ => String::new(),
+        };
+        let mut out = format!("pod {pod} is {} and not ready", text(&field(&status, "phase")));
+        for list in ["initContainerStatuses", "containerStatuses"] {
+            for c in items(&field(&status, list)) {
+                let waiting = field(&field(&c, "state"), "waiting");
+                if waiting != Value::Null {
+                    let (reason, message) = (field(&waiting, "reason"), field(&waiting, "message"));
+                    out += &format!(
+                        "; its container {} waits: {} {}",
+                        text(&field(&c, "name")),
+                        text(&reason),
+                        text(&message)
+                    );
+                }
+            }
+        }
+        Some(out.trim_end().to_owned())
+    }
+
     /// Whether a program runs in the container of the pod.
     pub fn running(&self, pod: &str, container: &str) -> bool {
         let inner = self.lock();

@@ -4,7 +4,7 @@
 //! - [`pattern`]: the catalogue: what a folder of `patterns/` holds
 //! - [`scenario`]: the scenario format, read from YAML
 //! - [`check`]: checks as monitors over the trace; [`expression`]: their language, CEL
-//! - [`history`]: what checks can ask about
+//! - `vocabulary`: the words expressions may use; [`history`]: what checks can ask about
 //! - [`run`]: one scenario under one seed; [`report`]: what came of it
 //!
 //! # What this crate must never know
@@ -19,6 +19,7 @@ pub mod pattern;
 pub mod report;
 pub mod run;
 pub mod scenario;
+mod vocabulary;
 
 pub use pattern::{Catalogue, Pattern};
 pub use report::Report;

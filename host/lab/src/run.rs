@@ -228,8 +228,9 @@ impl<'a> Run<'a> {
                                 let why =
                                     result.err().map(|e| format!(" ({e})")).unwrap_or_default();
                                 return Err(format!(
-                                    "wait: `{}` did not come to hold in time{why}",
-                                    expression.source().trim()
+                                    "wait: `{}` did not come to hold in time{why}: {}",
+                                    expression.source().trim(),
+                                    crate::check::seen(expression, &self.evaluator)
                                 ));
                             }
                             _ => false,

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::expression::Expression;
+use crate::vocabulary::meant;
 
 /// A text in both languages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -191,8 +192,8 @@ pub struct FaultFor {
     pub duration: Span,
 }
 
-/// Something that must hold. Exactly one of `eventually`, `always`, `never` and `finally` says
-/// what.
+/// Something that must hold. Exactly one of `eventually`, `always`, `never`, `finally` and `count`
+/// says what.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Check {
@@ -213,6 +214,9 @@ pub struct Check {
     /// Must hold when the steps are through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finally: Option<Expression>,
+    /// So many events must match `on` in the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<Count>,
     /// Look at events only where this holds; the event is `event`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<Expression>,
@@ -225,6 +229,18 @@ pub struct Check {
     /// The window ends this long after it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Span>,
+}
+
+/// How many events there must be: both bounds count as within.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Count {
+    /// Not fewer than this.
+    #[serde(default)]
+    pub at_least: u64,
+    /// Not more than this; without it any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<u64>,
 }
 
 /// A span of virtual time, written `250ms`, `5s`, `1m30s`, `2h`.
@@ -379,6 +395,36 @@ impl Scenario {
                 _ => {}
             }
         }
+        let requests: Vec<&str> = self
+            .steps
+            .iter()
+            .filter_map(|s| match s {
+                Step::Request(r) => Some(r.name.as_str()),
+                Step::Load(l) => Some(l.request.name.as_str()),
+                _ => None,
+            })
+            .collect();
+        // An answer that no step asks for never comes: whatever waits for it waits in vain.
+        let unasked = |e: &Expression| {
+            let name = e.arguments(&["requests", "last"]).find(|n| !requests.contains(n))?;
+            let meant = meant(name, requests.iter().copied());
+            Some(format!(
+                "`{}`: no step makes a request named {name:?}{meant} The steps make {requests:?}",
+                e.source().trim()
+            ))
+        };
+        for step in &self.steps {
+            let Step::Wait(wait) = step else { continue };
+            let source = wait.until.source();
+            let needle = source.lines().next().unwrap_or(source).to_owned();
+            if let Some(message) = unasked(&wait.until) {
+                return Err((needle, format!("wait.until: {message}")));
+            }
+            if wait.until.asks_event() {
+                let message = "wait.until: `event` is known only to checks with `on`".into();
+                return Err((needle, message));
+            }
+        }
         let mut names = std::collections::BTreeSet::new();
         for check in &self.checks {
             let at = |message: String| {
@@ -388,17 +434,45 @@ impl Scenario {
                 return Err(at("there is another one of this name".into()));
             }
             let kinds = [&check.eventually, &check.always, &check.never, &check.finally];
-            if kinds.iter().filter(|k| k.is_some()).count() != 1 {
-                return Err(at("needs exactly one of eventually, always, never, finally".into()));
+            let forms = kinds.iter().filter(|k| k.is_some()).count();
+            if forms + usize::from(check.count.is_some()) != 1 {
+                return Err(at(
+                    "needs exactly one of eventually, always, never, finally, count".into()
+                ));
+            }
+            if let Some(count) = check.count {
+                if check.on.is_none() {
+                    return Err(at("`count` counts events: say which ones with `on`".into()));
+                }
+                if count.at_most.is_some_and(|most| most < count.at_least)
+                    || (count.at_least == 0 && count.at_most.is_none())
+                {
+                    return Err(at("`count` needs atLeast, atMost or both, and atLeast must not \
+                                   be more than atMost"
+                        .into()));
+                }
             }
             if check.finally.is_some() && (check.on.is_some() || check.within.is_some()) {
                 return Err(at(
                     "`finally` looks once, at the end: it takes neither `on` nor `within`".into(),
                 ));
             }
+            for expression in kinds.into_iter().flatten().chain(&check.on) {
+                if let Some(message) = unasked(expression) {
+                    return Err(at(message));
+                }
+            }
+            if check.on.is_none() && kinds.into_iter().flatten().any(Expression::asks_event) {
+                return Err(at(
+                    "`event` is known only where `on` says which events: add `on`".into()
+                ));
+            }
             for mark in check.after.iter().chain(&check.until) {
                 if !marks.contains(&mark.as_str()) {
-                    return Err(at(format!("there is no mark {mark:?}; the steps set {marks:?}")));
+                    let meant = meant(mark, marks.iter().copied());
+                    return Err(at(format!(
+                        "there is no mark {mark:?}{meant} The steps set {marks:?}"
+                    )));
                 }
             }
         }
@@ -435,11 +509,114 @@ pub fn read_yaml<T: serde::de::DeserializeOwned>(
     }
     serde_saphyr::from_str(text).map_err(|e| {
         let line = e.location().map(|l| l.line()).filter(|l| *l > 0);
-        let message = e.without_snippet().to_string();
+        let mut message = e.without_snippet().to_string();
+        // The place stands before the message already.
+        if let Some(cut) = message.rfind(" at line ") {
+            message.truncate(cut);
+        }
+        message += &meant_in(&message);
         ScenarioError { file: file.into(), line, message }
     })
 }
 
+/// What was meant in "unknown field `witin`, expected one of `until`, `within`".
+fn meant_in(message: &str) -> String {
+    let (Some(rest), Some((_, known))) =
+        (message.strip_prefix("unknown "), message.split_once("expected "))
+    else {
+        return String::new();
+    };
+    let Some(word) = rest.split('`').nth(1) else { return String::new() };
+    let known = known.trim_start_matches("one of ").split(", ").map(|k| k.trim_matches('`'));
+    let meant = meant(word, known);
+    if meant.ends_with('?') { meant } else { String::new() }
+}
+
 fn line_of(text: &str, needle: &str) -> Option<u64> {
     text.lines().position(|l| l.contains(needle)).map(|n| n as u64 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "\
+title: {en: T, ja: T}
+steps:
+  - wait: {until: \"ready('web')\", within: 5s}
+  - mark: here
+  - request: {name: page, to: \"web:80\"}
+checks:
+  - name: answered
+    finally: last('page').ok
+    after: here
+";
+
+    /// The error after replacing `from` by `to` in a scenario that is right.
+    fn error(from: &str, to: &str) -> String {
+        Scenario::parse("p/scenarios/s.yaml", GOOD).unwrap();
+        assert!(GOOD.contains(from), "{from}");
+        Scenario::parse("p/scenarios/s.yaml", &GOOD.replacen(from, to, 1)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn mistakes_name_file_line_field_and_what_was_meant() {
+        let starts = |from, to, expected: &str| {
+            let error = error(from, to);
+            assert!(error.starts_with(expected), "{error}");
+        };
+        let file = "p/scenarios/s.yaml";
+        starts("mark", "mrak", &format!("{file}:4: unknown variant `mrak`"));
+        assert!(error("mark", "mrak").ends_with("did you mean \"mark\"?"));
+        starts("within", "witin", &format!("{file}:3: unknown field `witin`"));
+        assert!(error("within", "witin").ends_with("did you mean \"within\"?"));
+        starts("5s", "5", &format!("{file}:3: \"5\" is not a span of time"));
+        starts("5s", "-5s", &format!("{file}:3: \"-5s\" is negative"));
+        starts(
+            "ready('web')",
+            "ready('web'",
+            &format!("{file}:3: in the expression `ready('web'`"),
+        );
+        starts(
+            "after: here",
+            "after: hree",
+            &format!(
+                "{file}:7: check \"answered\": there is no mark \"hree\"; did you mean \"here\"?"
+            ),
+        );
+        starts(
+            "last('page')",
+            "last('pag')",
+            &format!(
+                "{file}:7: check \"answered\": `last('pag').ok`: no step makes a request named \"pag\"; did you mean \"page\"?"
+            ),
+        );
+        starts("ready('web')", "last('pgae').ok", &format!("{file}:3: wait.until: "));
+        starts(
+            "last('page').ok",
+            "event.kind == 'log'",
+            &format!("{file}:7: check \"answered\": `event` is known only"),
+        );
+        starts("finally: last", "sometimes: last", &format!("{file}:8: unknown field `sometimes`"));
+        starts(
+            "    finally: last('page').ok\n",
+            "",
+            &format!("{file}:7: check \"answered\": needs exactly one of"),
+        );
+        let counts =
+            |bounds: &str| error("finally: last('page').ok", &format!("count: {{{bounds}}}"));
+        assert!(counts("atLeast: 1").contains("say which ones with `on`"));
+        assert!(counts("atLeast: 2, atMost: 1, most: 3").contains("unknown field `most`"));
+        starts("  - mark: here", " - mark: here", &format!("{file}:"));
+        assert!(!error("mark", "mrak").contains("at line"));
+    }
+
+    #[test]
+    fn a_scenario_that_proves_nothing_is_refused() {
+        let none = GOOD.split("checks:").next().unwrap().to_owned() + "checks: []\n";
+        let error = Scenario::parse("s.yaml", &none).unwrap_err();
+        assert_eq!(error.line, Some(6));
+        assert!(error.message.contains("proves nothing"));
+        assert!(read_yaml::<Scenario>("s.yaml", &" ".repeat((1 << 20) + 1)).is_err());
+    }
 }
