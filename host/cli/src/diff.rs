@@ -1,12 +1,12 @@
 //! `podlab diff A B`: where two runs part, and what that came to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use podlab_export::behaviour::{Behaviour, Numbers, table};
 use podlab_trace::text;
 use podlab_world::Recording;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::problem::{Done, Problem};
 use crate::replay::open;
@@ -65,26 +65,37 @@ pub fn run(args: Args) -> Done {
             .collect();
         println!(
             "{}",
-            json!({ "identical": false, "event": first, "before": a, "after": b, "seeds": [seeds.0, seeds.1], "changes": list })
+            json!({ "identical": false, "event": first, "before": a.map(|e| e.fields), "after": b.map(|e| e.fields), "seeds": [seeds.0, seeds.1], "changes": list })
         );
     } else {
         println!("the first {same} events are the same; then");
-        println!("  {}: {}", args.before.display(), a.as_deref().unwrap_or("(the end)"));
-        println!("  {}: {}", args.after.display(), b.as_deref().unwrap_or("(the end)"));
+        let line = |e: &Option<Seen>| e.as_ref().map_or("(the end)", |e| &e.line).to_owned();
+        println!("  {}: {}", args.before.display(), line(&a));
+        println!("  {}: {}", args.after.display(), line(&b));
+        if let (Some(a), Some(b)) = (&a, &b)
+            && let Some((path, a, b)) = difference(&a.fields, &b.fields, String::new())
+        {
+            println!("  {path}: {a} and {b}");
+        }
         if seeds.0 != seeds.1 {
             println!("the seeds differ: {} and {}", seeds.0, seeds.1);
         }
         if changes.is_empty() {
             println!("\nno difference in requests, errors, latencies, restarts, logs and files");
         } else {
+            let (large, small): (Vec<_>, Vec<_>) =
+                changes.into_iter().partition(|c| c.share() >= 0.01);
             println!("\nwhat that came to");
-            print!("{}", table(&changes));
+            print!("{}", table(&large));
+            if !small.is_empty() {
+                println!("{} more numbers differ by less than 1 % (--json has them)", small.len());
+            }
         }
     }
     Ok(ExitCode::from(1))
 }
 
-fn read(args: &Args, file: &std::path::Path) -> Result<Run, Problem> {
+fn read(args: &Args, file: &Path) -> Result<Run, Problem> {
     let (engine, images, recording) = open(file, &args.image, args.state.as_deref())?;
     let (mut behaviour, mut sums) = (Behaviour::default(), Vec::new());
     walk(&engine, &images, &recording, None, &mut |_, event| {
@@ -95,15 +106,57 @@ fn read(args: &Args, file: &std::path::Path) -> Result<Run, Problem> {
     Ok(Run { recording, numbers: behaviour.finish(), sums })
 }
 
-/// One event as a line; `None` if the run ends before it.
-fn event(args: &Args, file: &std::path::Path, seq: u64) -> Result<Option<String>, Problem> {
+/// An event for people, and in full.
+struct Seen {
+    line: String,
+    fields: Value,
+}
+
+/// One event; `None` if the run ends before it.
+fn event(args: &Args, file: &Path, seq: u64) -> Result<Option<Seen>, Problem> {
     let (engine, images, recording) = open(file, &args.image, args.state.as_deref())?;
     let mut found = None;
     walk(&engine, &images, &recording, None, &mut |state, event| {
         if event.seq == seq {
-            found = Some(text::line(state, event));
+            let mut fields = Value::Object(event.to_json());
+            // An object of the control plane is text in the trace.
+            if let Some(object) = fields["object"].as_str().and_then(|o| o.parse().ok()) {
+                fields["object"] = object;
+            }
+            found = Some(Seen { line: text::line(state, event), fields });
         }
         event.seq < seq
     })?;
     Ok(found)
+}
+
+/// The first field in which two values differ, and how.
+fn difference(a: &Value, b: &Value, path: String) -> Option<(String, String, String)> {
+    match (a, b) {
+        (Value::Object(x), Value::Object(y)) => {
+            let names: std::collections::BTreeSet<&String> = x.keys().chain(y.keys()).collect();
+            names.into_iter().find_map(|name| {
+                let dot = if path.is_empty() { "" } else { "." };
+                difference(&a[name], &b[name], format!("{path}{dot}{name}"))
+            })
+        }
+        (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
+            (0..x.len()).find_map(|i| difference(&a[i], &b[i], format!("{path}[{i}]")))
+        }
+        _ => (a != b).then(|| (path, a.to_string(), b.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_field_that_differs_is_named() {
+        let a = json!({"x": [1, {"y": 2, "z": 3}], "w": 0});
+        let b = json!({"x": [1, {"y": 2, "z": 4}], "w": 0});
+        let found = difference(&a, &b, String::new());
+        assert_eq!(found, Some(("x[1].z".into(), "3".into(), "4".into())));
+        assert_eq!(difference(&a, &a, String::new()), None);
+    }
 }

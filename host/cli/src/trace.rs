@@ -20,7 +20,7 @@ use crate::replay::{cannot, open};
 /// Prints the events of a recording.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  podlab trace w1.plrec | less\n  podlab trace w1.plrec --filter \"event.kind == 'message' && event.pod == 'web'\"\n  podlab trace w1.plrec --format lanes --from 10s --until 12s\n  podlab trace w1.plrec --format pcapng --out w1.pcapng   # opens in Wireshark\n  podlab trace w1.plrec --format har --out w1.har\n  podlab trace w1.plrec --format jsonl --until 10s | jq .summary"
+    after_help = "Examples:\n  podlab trace w1.plrec | less\n  podlab trace w1.plrec --filter \"event.kind == 'message' && event.pod == 'web'\"\n  podlab trace w1.plrec --format lanes --from 10s --until 12s\n  podlab trace w1.plrec --format pcapng --output w1.pcapng   # opens in Wireshark\n  podlab trace w1.plrec --format har --output w1.har\n  podlab trace w1.plrec --format jsonl --until 10s | jq .summary"
 )]
 pub struct Args {
     /// The recording.
@@ -41,8 +41,8 @@ pub struct Args {
     #[arg(long, value_name = "SPAN", value_parser = Span::parse)]
     until: Option<Span>,
     /// Writes to this file.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Adds an image.
     #[arg(long, value_name = "NAME:TAG=FILE.wasm")]
     image: Vec<String>,
@@ -55,14 +55,14 @@ pub struct Args {
 pub fn run(args: Args) -> Done {
     let format = if args.json { Format::Jsonl } else { args.format };
     let filter = args.filter.as_deref().map(Filter::new).transpose()?;
-    if format == Format::Pcapng && args.out.is_none() && io::stdout().is_terminal() {
+    if format == Format::Pcapng && args.output.is_none() && io::stdout().is_terminal() {
         return Err(Problem::usage(
             "packets are no text for a terminal",
-            "Write them to a file with --out FILE, or pipe them: | tshark -r -",
+            "Write them to a file with --output FILE, or pipe them: | tshark -r -",
         ));
     }
     let (engine, images, recording) = open(&args.file, &args.image, args.state.as_deref())?;
-    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &args.out {
+    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &args.output {
         Some(path) => Box::new(File::create(path).map_err(|e| Problem::file(path, e))?),
         None => Box::new(io::stdout().lock()),
     });

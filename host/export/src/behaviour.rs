@@ -148,6 +148,14 @@ pub struct Change {
     pub after: f64,
 }
 
+impl Change {
+    /// How large it is, as a share of the larger number: 0 to 1.
+    pub fn share(&self) -> f64 {
+        let larger = self.before.abs().max(self.after.abs());
+        if larger == 0.0 { 0.0 } else { (self.after - self.before).abs() / larger }
+    }
+}
+
 impl Numbers {
     /// What is different in `after`, by name.
     pub fn changes(&self, after: &Numbers) -> Vec<Change> {
