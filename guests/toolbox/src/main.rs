@@ -1,54 +1,46 @@
 //! One program, many small tools: `toolbox ls -l`, `toolbox sh -c '...'`.
+//!
+//! - `io`: streams and pipes
+//! - `options`: flags, as getopt reads them
+//! - `shell`: `sh`
+//! - `applets`: everything else, by subject
 
 mod applets;
-mod net;
+mod io;
+mod options;
 mod shell;
 
-use std::io::{self, Write};
+use std::io::Write;
 
-/// Where an applet reads and writes. A pipe is a buffer: WASI cannot spawn, so its left side runs to
-/// its end before its right side begins.
-pub struct Io<'a> {
-    /// What a pipe or `<` brings; `None` for the program's own standard input.
-    pub input: Option<Vec<u8>>,
-    /// Standard output.
-    pub out: &'a mut dyn Write,
-}
-
-impl Io<'_> {
-    /// All of standard input, at most 64 MiB.
-    pub fn read_all(&mut self) -> io::Result<Vec<u8>> {
-        use std::io::Read;
-        if let Some(bytes) = self.input.take() {
-            return Ok(bytes);
-        }
-        let mut bytes = Vec::new();
-        io::stdin().lock().take(64 << 20).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-}
+use io::Io;
 
 fn main() {
     let mut args: Vec<String> = std::env::args().collect();
-    let own = args.first().map(|a| a.rsplit('/').next().unwrap_or_default().to_owned());
     // Called by an applet's name, or with it as the first argument.
-    if own.is_none_or(|n| n.starts_with("toolbox") || !applets::NAMES.contains(&n.as_str())) {
+    let own = args.first().map(|a| base(a).to_owned());
+    if own.is_none_or(|n| !applets::is_known(&n)) {
         args.drain(..args.len().min(1));
     }
-    let args: Vec<String> =
-        args.iter().map(|a| a.rsplit("/bin/").next().unwrap_or(a).to_owned()).collect();
+    if let Some(name) = args.first_mut() {
+        *name = base(name).to_owned();
+    }
     let status = match args.first().map(String::as_str) {
         None | Some("--help") => {
-            println!("toolbox APPLET [ARGUMENT...]\n{}", applets::NAMES.join(" "));
+            let names: Vec<&str> = applets::names().collect();
+            println!("toolbox APPLET [ARGUMENT...]\n{}", names.join(" "));
             0
         }
         Some("--version") => {
             println!("toolbox {}", env!("CARGO_PKG_VERSION"));
             0
         }
-        Some("sh") => shell::main(&args[1..]),
-        Some(_) => applets::run(&args, &mut Io { input: None, out: &mut io::stdout() }),
+        Some(_) => applets::run(&args, &mut Io::own()),
     };
-    let _closed = io::stdout().flush();
+    let _closed = std::io::stdout().flush();
     std::process::exit(status);
+}
+
+/// `/bin/ls` is `ls`.
+fn base(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
