@@ -256,8 +256,7 @@ fn what_is_not_wanted_is_not_there_but_counts() {
     // The answer alone, after the handshake that its stream needs.
     assert_eq!(file.packets(), 3);
     let bytes = file.finish().expect("memory");
-    let last =
-        blocks(&bytes).into_iter().filter(|(kind, _)| *kind == 6).next_back().expect("a packet").1;
+    let last = blocks(&bytes).into_iter().rfind(|(kind, _)| *kind == 6).expect("a packet").1;
     let tcp = &last[20 + 20..];
     let number = |b: &[u8]| u32::from_be_bytes(b[..4].try_into().expect("four bytes"));
     assert_eq!(number(&tcp[4..]), 1, "sequence number");
