@@ -11,7 +11,7 @@ pub struct Opt {
     /// What stands for its value in the help; empty for a switch.
     pub value: &'static str,
     /// The value if it is not given; empty for none. An environment variable of the same name in
-    /// capitals (`log-dir`: `LOG_DIR`) comes before it.
+    /// capitals (`log-dir`: `LOG_DIR`) comes before it, unless it describes a Service.
     pub default: &'static str,
     /// One line of help.
     pub help: &'static str,
@@ -75,7 +75,7 @@ impl Spec {
         let mut args = Args::default();
         for option in self.options {
             let variable = option.name.to_uppercase().replace('-', "_");
-            if let Some(value) = env(&variable) {
+            if let Some(value) = env(&variable).filter(|v| !is_service_link(&variable, v, &env)) {
                 args.values.insert(option.name, value);
             } else if !option.default.is_empty() {
                 args.values.insert(option.name, option.default.to_owned());
@@ -131,8 +131,29 @@ impl Spec {
     /// Ends the program with what is wrong.
     pub fn refuse(&self, message: &str) -> ! {
         eprintln!("{}: {message}", self.name);
-        std::process::exit(2);
+        crate::program::exit(2)
     }
+}
+
+/// Whether a variable is there because of a Service and not for us. For a Service `origin`,
+/// Kubernetes (as Docker did) gives every container of the namespace `ORIGIN_PORT=tcp://IP:80`,
+/// `ORIGIN_SERVICE_HOST`, `ORIGIN_SERVICE_PORT`, `ORIGIN_SERVICE_PORT_HTTP`, `ORIGIN_PORT_80_TCP`
+/// and the like: `--access-log-size` must not come from a Service called `access-log-size`.
+fn is_service_link(name: &str, value: &str, env: &impl Fn(&str) -> Option<String>) -> bool {
+    let link = ["tcp://", "udp://", "sctp://"].iter().any(|p| value.starts_with(p));
+    let ends = |suffix: &str| {
+        let service = name.strip_suffix(suffix).or_else(|| {
+            // `_PORT_80_TCP_ADDR`, `_SERVICE_PORT_HTTP`
+            name.find(&format!("{suffix}_")).map(|at| &name[..at])
+        });
+        service
+            .filter(|s| !s.is_empty())
+            .is_some_and(|s| env(&format!("{s}_SERVICE_HOST")).is_some())
+    };
+    link && name.ends_with("_PORT")
+        || ends("_SERVICE_HOST")
+        || ends("_SERVICE_PORT")
+        || ends("_PORT")
 }
 
 impl Args {
@@ -199,6 +220,41 @@ mod tests {
         assert_eq!(args.rest, ["a", "--b"]);
         assert!(parse(&["--nope"]).unwrap_err().contains("--nope"));
         assert!(parse(&["--port", "x"]).unwrap().number::<u16>("port").is_err());
+    }
+
+    /// What a Service `web` and one `web-port` put into every container of their namespace.
+    #[test]
+    fn the_variables_of_services_are_no_options() {
+        const SPEC: Spec = Spec {
+            name: "p",
+            version: "1",
+            about: "a",
+            options: &[
+                opt("port", "N", "80", ""),
+                opt("web-port", "N", "81", ""),
+                opt("web-service-port", "N", "82", ""),
+                opt("web-service-host", "NAME", "none", ""),
+                opt("web-port-8080-tcp", "X", "default", ""),
+                opt("store", "URL", "http://store", ""),
+            ],
+        };
+        let env = |name: &str| {
+            let value = match name {
+                "PORT" => "8000",
+                "WEB_SERVICE_HOST" => "10.0.0.1",
+                "WEB_SERVICE_PORT" | "WEB_SERVICE_PORT_HTTP" => "8080",
+                "WEB_PORT" | "WEB_PORT_8080_TCP" => "tcp://10.0.0.1:8080",
+                "STORE" => "http://there",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        let args = SPEC.parse(&[], env).unwrap();
+        let all = SPEC.options.iter().map(|o| args.text(o.name)).collect::<Vec<_>>();
+        assert_eq!(all, ["8000", "81", "82", "none", "default", "http://there"]);
+        // The same names without a Service are for us.
+        let own = |name: &str| (name == "WEB_PORT").then(|| "9".to_owned());
+        assert_eq!(SPEC.parse(&[], own).unwrap().number::<u16>("web-port"), Ok(9));
     }
 
     #[test]

@@ -37,3 +37,20 @@ pub async fn listen(args: &Args) -> Result<TcpListener, String> {
     crate::log::info("listening", &[("address", &addr)]);
     Ok(listener)
 }
+
+/// Ends the program with a status, after what it has printed so far.
+///
+/// (On WASI this is `exit-with-code`, of 0.2.12; `std::process::exit` there makes every failure 1.)
+pub fn exit(status: u8) -> ! {
+    use std::io::Write;
+    let _closed = std::io::stdout().flush();
+    crate::sys::exit(status)
+}
+
+/// Makes a symbolic link at `at` that leads to `target`.
+///
+/// # Errors
+/// As the file system has it.
+pub fn symlink(target: &str, at: &std::path::Path) -> std::io::Result<()> {
+    crate::sys::symlink(target, at)
+}

@@ -10,8 +10,6 @@ mod io;
 mod options;
 mod shell;
 
-use std::io::Write;
-
 use io::Io;
 
 fn main() {
@@ -36,8 +34,7 @@ fn main() {
         }
         Some(_) => applets::run(&args, &mut Io::own()),
     };
-    let _closed = std::io::stdout().flush();
-    std::process::exit(status);
+    podlab_guest::program::exit(u8::try_from(status & 255).unwrap_or(u8::MAX))
 }
 
 /// `/bin/ls` is `ls`.

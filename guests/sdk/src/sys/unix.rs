@@ -152,3 +152,13 @@ impl Stdin {
         Source::Stdin
     }
 }
+
+/// Ends with a status.
+pub(crate) fn exit(status: u8) -> ! {
+    std::process::exit(status.into())
+}
+
+/// Makes a symbolic link.
+pub(crate) fn symlink(target: &str, at: &std::path::Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, at)
+}

@@ -274,3 +274,30 @@ impl Stdin {
         self.source.clone()
     }
 }
+
+/// Ends with a status: the standard library knows success and failure only.
+pub(crate) fn exit(status: u8) -> ! {
+    wasip2::cli::exit::exit_with_code(status);
+    unreachable!("the host has ended this program")
+}
+
+/// Makes a symbolic link: the standard library has no stable way to.
+pub(crate) fn symlink(target: &str, at: &std::path::Path) -> io::Result<()> {
+    use wasip2::filesystem::types::ErrorCode as Code;
+    let at = std::env::current_dir()?.join(at);
+    let path = at.to_str().ok_or(io::ErrorKind::InvalidInput)?.trim_start_matches('/');
+    let dirs = wasip2::filesystem::preopens::get_directories();
+    let root = dirs.iter().find(|(_, path)| path == "/").ok_or(io::ErrorKind::NotFound)?;
+    root.0.symlink_at(target, path).map_err(|code| {
+        io::Error::from(match code {
+            Code::Exist => io::ErrorKind::AlreadyExists,
+            Code::NoEntry => io::ErrorKind::NotFound,
+            Code::ReadOnly => io::ErrorKind::ReadOnlyFilesystem,
+            Code::InsufficientSpace => io::ErrorKind::StorageFull,
+            Code::NotDirectory => io::ErrorKind::NotADirectory,
+            Code::NameTooLong => io::ErrorKind::InvalidFilename,
+            Code::Access | Code::NotPermitted => io::ErrorKind::PermissionDenied,
+            _ => io::ErrorKind::Other,
+        })
+    })
+}

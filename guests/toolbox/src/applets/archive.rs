@@ -345,7 +345,7 @@ fn unpack(
             }
             Ok(())
         }
-        b'2' => super::files::symlink(link, path).map_err(named(path)),
+        b'2' => podlab_guest::program::symlink(link, path).map_err(named(path)),
         other => Err(Fault::Io(io::Error::other(format!(
             "{}: an entry of kind {:?} is not known",
             path.display(),

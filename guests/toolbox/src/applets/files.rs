@@ -233,20 +233,13 @@ pub fn ln(given: &Given, _io: &mut Io) -> Outcome {
     if given.has('f') && fs::symlink_metadata(&to).is_ok() {
         fs::remove_file(&to).map_err(named(&to))?;
     }
-    let made = if given.has('s') { symlink(from, &to) } else { fs::hard_link(from, &to) };
+    let made = if given.has('s') {
+        podlab_guest::program::symlink(from, &to)
+    } else {
+        fs::hard_link(from, &to)
+    };
     made.map_err(named(&to))?;
     Ok(0)
-}
-
-#[cfg(unix)]
-pub fn symlink(target: &str, at: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(target, at)
-}
-
-/// The standard library has no stable way to make a link on WASI.
-#[cfg(not(unix))]
-pub fn symlink(_target: &str, _at: &Path) -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "links cannot be made here"))
 }
 
 /// `readlink`.
