@@ -6,6 +6,19 @@
 // each thing tried, and exits with 1 if one failed. SHOTS=DIR keeps pictures.
 import { assert, axe, base, check, container, eventually, finish, freeze, inked, instant, lookAt, open, pause, shot, testid, worldOf } from "./harness.mjs";
 
+await check("the first load weighs at most 600 KiB", async () => {
+  const page = await open("en");
+  await page.goto(`${base}/`);
+  await testid(page, "start").waitFor();
+  const loaded = await page.evaluate(() => performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation"))
+    .map((e) => ({ name: e.name, bytes: e.encodedBodySize, whole: e.decodedBodySize })));
+  assert(loaded.some((e) => e.name.endsWith(".wasm") && e.bytes > 0 && e.bytes < e.whole / 2), "the program is compressed");
+  const sum = loaded.reduce((sum, e) => sum + e.bytes, 0);
+  console.log(`# first load: ${Math.ceil(sum / 1024)} KiB in ${loaded.length} files`);
+  assert(sum <= 600 * 1024, `${sum} bytes: ${JSON.stringify(loaded)}`);
+  await page.context().close();
+});
+
 for (const lang of ["en", "ja"]) {
   const page = await open(lang);
   let world = "";

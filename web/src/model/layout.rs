@@ -349,7 +349,9 @@ impl Layout {
             return;
         }
         let label = name.rsplit('/').next().unwrap_or(name);
-        let w = (28.0 + 8.2 * label.chars().count() as f64).max(78.0);
+        // The page has its own, longer name for what comes through a forwarded port.
+        let least = if name.starts_with("svc ") { 78.0 } else { 124.0 };
+        let w = (28.0 + 8.2 * label.chars().count() as f64).max(least);
         let (mut x, mut y) = self.chip_end;
         let right = EDGE + self.columns as f64 * (POD + 2.0 * PAD + GAP) - GAP;
         let last_row = EDGE + (self.chip_rows - 1.0) * (CHIP + 8.0);

@@ -384,7 +384,7 @@ fn container_view(
             { fact(t.state, html! { { life.text } }) }
             if let Some(spec) = spec {
                 { fact(t.image, html! { <code>{ spec.image.clone() }</code> }) }
-                { fact(t.mounts, html! { <>{ for spec.mounts.iter().map(|(v, at)| html! { <span class="pairing">{ format!("{v} → {at}") }</span> }) }</> }) }
+                if !spec.mounts.is_empty() { { fact(t.mounts, html! { <>{ for spec.mounts.iter().map(|(v, at)| html! { <span class="pairing">{ format!("{v} → {at}") }</span> }) }</> }) } }
             }
             if !place.listening.is_empty() {
                 { fact(t.listens, html! { <>{ for place.listening.iter().map(|(a, udp)| html! { <span class="pairing">{ format!("{}{a}", if *udp { "udp " } else { "" }) }</span> }) }</> }) }

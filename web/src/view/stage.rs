@@ -72,6 +72,8 @@ pub fn Stage(props: &Props) -> Html {
     let chips = layout.chips.iter().map(|(name, r)| {
         let (service, label) = match name.strip_prefix("svc ") {
             Some(s) => (true, s.rsplit('/').next().unwrap_or(s).to_owned()),
+            // Who asks through a forwarded port has no other name.
+            None if name == "outside" => (false, t.visitor.to_owned()),
             None => (false, name.clone()),
         };
         html! { <g class={if service { "chip service" } else { "chip outside" }}>
