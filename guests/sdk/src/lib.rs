@@ -5,7 +5,7 @@
 //! - [`net`]: TCP on that runtime; `sys` holds what differs between WASI and Linux
 //! - [`signals`]: `/dev/signals`, and what a program does when asked to end
 //! - [`http`]: HTTP/1.1, server and client, with bounded buffers
-//! - [`connections`]: accepting, with a bound; [`memcached`], [`resp`]: the protocols of caches
+//! - [`connections`]: accepting, with a bound; [`memcached`], [`resp`], [`keyvalue`]: the protocols of caches
 //! - [`args`]: the command line, with `--help` and `--version`
 //! - [`log`]: one line an event
 //! - [`json`]: writing JSON strings
@@ -16,6 +16,7 @@ pub mod args;
 pub mod connections;
 pub mod http;
 pub mod json;
+pub mod keyvalue;
 pub mod log;
 pub mod logfile;
 pub mod memcached;
