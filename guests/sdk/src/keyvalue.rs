@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::memcached::{self, Reply, Request};
 use crate::net::TcpStream;
 use crate::resp::{self, Value};
-use crate::runtime::timeout;
+use crate::runtime::{Either, race, timeout};
 
 /// Connections kept for later.
 const IDLE: usize = 8;
@@ -54,14 +54,24 @@ impl Client {
         self.exchange(&resp::command(words), |bytes| resp::parse_value(bytes, MAX_VALUE)).await
     }
 
+    /// A kept connection, unless the other side has ended it meanwhile (or said something that
+    /// nobody asked for).
+    async fn kept(&self) -> Option<TcpStream> {
+        loop {
+            let stream = self.idle.borrow_mut().pop()?;
+            if let Either::Second(()) = race(stream.read(1), async {}).await {
+                return Some(stream);
+            }
+        }
+    }
+
     async fn exchange<T>(
         &self,
         bytes: &[u8],
         parse: impl Fn(&[u8]) -> Result<Option<(T, usize)>, String>,
     ) -> io::Result<T> {
         let talk = async {
-            let kept = self.idle.borrow_mut().pop();
-            let stream = match kept {
+            let stream = match self.kept().await {
                 Some(stream) => stream,
                 None => TcpStream::connect(&self.host, self.port).await?,
             };
