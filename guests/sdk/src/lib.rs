@@ -2,10 +2,11 @@
 //!
 //! # Layout
 //! - [`runtime`]: tasks, timers and readiness, all waiting in *one* poll
-//! - [`net`]: TCP on that runtime; `sys` holds what differs between WASI and Linux
+//! - [`net`]: TCP on that runtime, [`udp`]; `sys` holds what differs between WASI and Linux
 //! - [`signals`]: `/dev/signals`, and what a program does when asked to end
 //! - [`http`]: HTTP/1.1, server and client, with bounded buffers
 //! - [`connections`]: accepting, with a bound; [`memcached`], [`resp`], [`keyvalue`]: the protocols of caches
+//! - [`exposition`]: figures as monitors read them
 //! - [`args`]: the command line, with `--help` and `--version`
 //! - [`log`]: one line an event
 //! - [`json`]: writing JSON strings
@@ -14,6 +15,7 @@
 
 pub mod args;
 pub mod connections;
+pub mod exposition;
 pub mod http;
 pub mod json;
 pub mod keyvalue;
@@ -26,3 +28,4 @@ pub mod resp;
 pub mod runtime;
 pub mod signals;
 mod sys;
+pub mod udp;

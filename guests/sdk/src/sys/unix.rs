@@ -1,11 +1,15 @@
 //! Linux: nonblocking sockets and `poll(2)`.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+
+#[path = "unix_udp.rs"]
+mod udp;
+pub(crate) use udp::Datagrams;
 
 /// Something that can become ready.
 #[derive(Clone)]
@@ -13,6 +17,8 @@ pub(crate) enum Source {
     Acceptable(Rc<TcpListener>),
     Readable(Rc<TcpStream>),
     Writable(Rc<TcpStream>),
+    /// The flag: room to send is waited for, not something to receive.
+    Datagrams(Rc<UdpSocket>, bool),
     Stdin,
 }
 
@@ -25,6 +31,8 @@ pub(crate) fn poll(sources: &[Source], timeout: Option<Duration>) -> Vec<usize> 
             Source::Acceptable(socket) => PollFd::new(&**socket, PollFlags::IN),
             Source::Readable(socket) => PollFd::new(&**socket, PollFlags::IN),
             Source::Writable(socket) => PollFd::new(&**socket, PollFlags::OUT),
+            Source::Datagrams(socket, false) => PollFd::new(&**socket, PollFlags::IN),
+            Source::Datagrams(socket, true) => PollFd::new(&**socket, PollFlags::OUT),
             Source::Stdin => PollFd::new(&stdin, PollFlags::IN),
         })
         .collect();

@@ -21,6 +21,10 @@ use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
 use crate::runtime::readiness;
 
+#[path = "wasi_udp.rs"]
+mod udp;
+pub(crate) use udp::Datagrams;
+
 /// Something that can become ready.
 pub(crate) type Source = Rc<Pollable>;
 
