@@ -331,12 +331,14 @@ fn unpack(
     if let Some(above) = path.parent() {
         fs::create_dir_all(above).map_err(named(above))?;
     }
+    // What is there is replaced; a link is not written through.
+    let there = fs::symlink_metadata(path).ok();
+    if there.is_some_and(|m| m.is_symlink() || kind == b'2' && m.is_file()) {
+        fs::remove_file(path).map_err(named(path))?;
+    }
     match kind {
         b'5' => fs::create_dir_all(path).map_err(named(path)),
         b'0' | 0 | b'7' => {
-            if fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink()) {
-                fs::remove_file(path).map_err(named(path))?;
-            }
             let mut file = fs::File::create(path).map_err(named(path))?;
             io::copy(body, &mut file).map_err(named(path))?;
             if let Some(seconds) = time {
