@@ -141,6 +141,7 @@ impl ControlPlane {
             events,
         });
         crate::namespaces::start(&shared);
+        crate::admission::furnish(&shared.store);
         crate::kubelet::start(&shared);
         crate::scheduler::start(&shared);
         crate::endpoints::start(&shared);

@@ -5,6 +5,7 @@
 //! - [`runtime`]: how the kubelet gets images and programs
 //! - [`control_plane`]: what acts on the objects; [`events`]: what it says
 //! - `kubelet`: a node's pods; `scheduler`: which node; `namespaces`: their beginning and end
+//! - `admission`: what is changed or refused before it is stored
 //! - `controllers`: what makes a cluster what its objects say
 //! - `endpoints`: who answers for a Service; `proxy`: how that gets around
 //! - [`schema`]: what fields there are, for strict decoding and merging
@@ -14,6 +15,7 @@
 //! WebAssembly (it sees a `Runtime` trait), real time, sockets of the host.
 #![warn(missing_docs)]
 
+mod admission;
 pub mod api;
 pub mod control_plane;
 mod controllers;

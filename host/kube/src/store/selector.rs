@@ -90,6 +90,11 @@ impl LabelSelector {
         out
     }
 
+    /// What selects nothing.
+    pub fn nothing() -> LabelSelector {
+        LabelSelector(vec![Requirement { key: "never".into(), test: Test::In(Vec::new()) }])
+    }
+
     /// Whether it asks for nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -45,6 +45,7 @@ impl Store {
         (row.hooks.default)(&mut object);
         let now = object::time(self.sim.unix_nanos());
         self.fill_metadata(&row, &mut object, &mut streams, &now);
+        crate::admission::mutate(self, &row, &mut object)?;
         let mut context = Context { store: self, rng: &mut streams.allocation };
         (row.hooks.prepare_create)(&mut context, &mut object)?;
         self.validate(&row, &object, None)?;

@@ -10,3 +10,4 @@ mod cronjobs;
 mod eviction;
 mod jobs;
 mod jobs_property;
+mod scheduling;

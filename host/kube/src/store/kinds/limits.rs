@@ -10,7 +10,8 @@ pub(super) fn rows() -> Vec<Resource> {
         Resource::new("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass")
             .cluster()
             .short(&["pc"])
-            .generation(),
+            .generation()
+            .hooks(crate::admission::priority::HOOKS),
         Resource::new("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass").cluster(),
     ]
 }

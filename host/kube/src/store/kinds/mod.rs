@@ -16,6 +16,7 @@ pub mod namespace;
 mod networking;
 pub mod pod;
 pub mod pod_defaults;
+pub mod pod_resources;
 pub mod schedule;
 pub mod service;
 mod storage;
