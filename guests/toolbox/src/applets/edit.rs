@@ -5,7 +5,7 @@ use std::io::Write;
 
 use regex_lite::{Captures, Regex};
 
-use super::text::pattern;
+use super::search::pattern;
 use super::{Fault, Outcome, contents, named, usage};
 use crate::io::Io;
 use crate::options::Given;

@@ -7,6 +7,7 @@ mod disk;
 mod edit;
 mod files;
 mod net;
+mod search;
 mod system;
 mod text;
 
@@ -86,7 +87,7 @@ const APPLETS: &[Applet] = &[
         "grep",
         "[-ivcqnlEFwxor] [-e PATTERN | PATTERN] [FILE...]",
         "ivcqnlEFwxorHhse:m: ignore-case=i count=c quiet=q",
-        text::grep,
+        search::grep,
     ),
     applet("head", "[-n LINES | -c BYTES] [FILE...]", "n:c:q lines=n bytes=c", text::head),
     applet("hostname", "[-sfi]", "sfi", system::hostname),

@@ -2,7 +2,7 @@
 //! here-documents, `if`, `for`, `while`, `until`, `case`, functions, `trap`. Applets run inside it,
 //! one after the other: WASI cannot spawn, so there are no background jobs.
 //!
-//! - `parse`: from text to commands
+//! - `tokens`, `parse`: from text to commands
 //! - `words`: from words as written to words as commands see them
 //! - `arithmetic`: `$(( ))`
 //! - `run`: running commands
@@ -12,14 +12,16 @@ mod arithmetic;
 mod builtin;
 mod parse;
 mod run;
+mod tokens;
 mod words;
 
 use std::fs;
 use std::io::{IsTerminal, Write};
 
 use crate::io::{Io, Source};
-use parse::{Fault, parse};
+use parse::parse;
 use run::Shell;
+use tokens::Fault;
 
 pub use words::split;
 

@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use podlab_guest::runtime::Flag;
 
-use super::parse::{Fault, Node, Redirect, Target, parse};
+use super::parse::{Node, Redirect, Target, parse};
+use super::tokens::Fault;
 use crate::applets;
 use crate::io::{Io, Sink, Source};
 

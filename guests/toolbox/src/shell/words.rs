@@ -3,8 +3,8 @@
 
 use std::fs;
 
-use super::parse::part_end;
 use super::run::Shell;
+use super::tokens::part_end;
 use crate::io::Io;
 
 /// A character, and whether it was quoted.
