@@ -13,6 +13,7 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::random::WasiRandom;
 
 use crate::bindings::wasi as ours;
+use crate::host::polls::{Polling, polls};
 use crate::host::{Context, Host, view};
 
 /// No program is larger, in bytes.
@@ -141,7 +142,9 @@ impl Engine {
         if !missing.is_empty() {
             return Err(LoadError::Imports(missing));
         }
-        let pre = self.linker.instantiate_pre(&component).map_err(invalid)?;
+        // The list names interfaces; only the linker knows each function of each version.
+        let pre = self.linker.instantiate_pre(&component);
+        let pre = pre.map_err(|e| LoadError::Imports(vec![unmet(&format!("{e:#}"))]))?;
         let pre = CommandPre::new(pre).map_err(|_| LoadError::NotACommand)?;
         Ok(Program { pre, engine: self.engine.clone(), metered: self.metered })
     }
@@ -214,7 +217,7 @@ fn link(l: &mut Linker<Context>) -> wasmtime::Result<()> {
         &mut context.table
     }
     wasi::io::error::add_to_linker::<_, HasSelf<ResourceTable>>(l, table)?;
-    wasi::io::poll::add_to_linker::<_, HasSelf<ResourceTable>>(l, table)?;
+    wasi::io::poll::add_to_linker::<_, Polling>(l, polls)?;
     wasi::io::streams::add_to_linker::<_, HasSelf<ResourceTable>>(l, table)?;
 
     fn cli(context: &mut Context) -> wasmtime_wasi::cli::WasiCliCtxView<'_> {
@@ -238,6 +241,20 @@ fn link(l: &mut Linker<Context>) -> wasmtime::Result<()> {
     wasi::random::insecure::add_to_linker::<_, WasiRandom>(l, random)?;
     wasi::random::insecure_seed::add_to_linker::<_, WasiRandom>(l, random)?;
     Ok(())
+}
+
+/// The import that the linker could not meet, as `wasi:cli/environment@0.2.0#get-arguments` where
+/// it says so much, and its own words.
+fn unmet(words: &str) -> String {
+    let quoted = |after: &str| {
+        let rest = &words[words.find(after)? + after.len()..];
+        rest.split('`').nth(1).map(str::to_owned)
+    };
+    match (quoted("imports instance"), quoted("instance export")) {
+        (Some(interface), Some(item)) => format!("{interface}#{item} ({words})"),
+        (Some(name), None) => format!("{name} ({words})"),
+        _ => words.to_owned(),
+    }
 }
 
 fn invalid(error: wasmtime::Error) -> LoadError {

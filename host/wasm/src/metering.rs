@@ -62,6 +62,11 @@ impl Meter {
         self.shared.owed.fetch_add(fuel, Relaxed);
     }
 
+    #[cfg(test)]
+    pub(crate) fn owed(&self) -> u64 {
+        self.shared.owed.load(Relaxed)
+    }
+
     /// The fuel used since it was asked last and not paid yet.
     fn due(&self, store: &StoreContextMut<'_, Context>) -> wasmtime::Result<u64> {
         let now = store.get_fuel()?;

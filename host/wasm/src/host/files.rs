@@ -27,6 +27,9 @@ const MAX_MOVE: usize = 64 << 10;
 /// able to fill the memory of the real machine in no time.
 const BYTES_PER_FUEL: u64 = 4;
 
+/// What an entry of a directory takes beside its name, in bytes.
+const ENTRY_BYTES: usize = 128;
+
 /// An open file or directory of a program.
 pub struct Descriptor {
     handle: Arc<Handle>,
@@ -347,6 +350,9 @@ impl types::HostDescriptor for View<'_> {
             .into_iter()
             .map(|(name, of, _)| DirectoryEntry { type_: kind(of), name })
             .collect();
+        // The whole list is copied now, although the program takes it entry by entry.
+        let bytes: usize = entries.iter().map(|e| e.name.len() + ENTRY_BYTES).sum();
+        self.meter.owe(bytes as u64 / BYTES_PER_FUEL);
         Ok(self.table.push(Entries(entries.into_iter()))?)
     }
 

@@ -2,6 +2,7 @@
 
 pub mod clocks;
 pub mod files;
+pub mod polls;
 pub mod sockets;
 pub mod stdio;
 pub mod tcp;

@@ -13,6 +13,8 @@ use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, Stream
 
 /// A longer line is cut into several, in bytes (as the container runtime interface does).
 const MAX_LINE: usize = 16 << 10;
+/// What is given to a program and not read yet is at most this much, in bytes.
+pub const MAX_STDIN: usize = 1 << 20;
 /// What one write may bring, in bytes.
 const MAX_WRITE: usize = 64 << 10;
 /// How fast the container runtime takes a program's lines, in bytes a virtual second. Nobody
@@ -47,10 +49,19 @@ impl Stdin {
         stdin
     }
 
-    /// Gives the program something to read.
-    pub fn push(&self, bytes: &[u8]) {
-        self.state.lock().expect("stdin lock").bytes.extend(bytes);
+    /// Gives the program something to read. Says how many bytes were taken: fewer than given when
+    /// [`MAX_STDIN`] wait unread (then the rest is to be given again later), none after
+    /// [`close`](Stdin::close).
+    pub fn push(&self, bytes: &[u8]) -> usize {
+        let taken = {
+            let mut input = self.state.lock().expect("stdin lock");
+            let room = MAX_STDIN.saturating_sub(input.bytes.len());
+            let taken = if input.open { bytes.len().min(room) } else { 0 };
+            input.bytes.extend(&bytes[..taken]);
+            taken
+        };
         self.changed.notify();
+        taken
     }
 
     /// Ends the input.
@@ -227,5 +238,24 @@ impl OutputStream for Output {
     fn check_write(&mut self) -> StreamResult<usize> {
         let late = *self.taken.lock().expect("output lock") > self.sim.now() + AHEAD;
         Ok(if late { 0 } else { MAX_WRITE })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_input_is_bounded_and_ends() {
+        let mut stdin = Stdin::open();
+        assert_eq!(stdin.push(&vec![7; MAX_STDIN - 1]), MAX_STDIN - 1);
+        assert_eq!(stdin.push(b"abc"), 1);
+        assert_eq!(stdin.push(b"bc"), 0);
+        assert_eq!(stdin.read(MAX_STDIN).unwrap().len(), MAX_STDIN);
+        assert_eq!(stdin.push(b"bc"), 2);
+        stdin.close();
+        assert_eq!(stdin.push(b"d"), 0);
+        assert_eq!(&stdin.read(9).unwrap()[..], b"bc");
+        assert!(matches!(stdin.read(9), Err(StreamError::Closed)));
     }
 }
