@@ -13,9 +13,8 @@ use podlab_world::{Fault, Input, Recording, Twins, World};
 const END: Time = Time::from_secs(40);
 
 fn sidecar(seed: u64) -> World {
-    let engine = engine();
-    let images = images(&engine).unwrap();
-    world_of(&engine, &images, "sidecar", seed).unwrap()
+    let images = images(&engine()).unwrap();
+    world_of(&images, "sidecar", seed).unwrap()
 }
 
 fn digest_of(seed: u64) -> String {

@@ -81,11 +81,11 @@ fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) -
 ///
 /// # Errors
 /// If a manifest is refused.
-pub fn world_of(engine: &Engine, images: &Images, pattern: &str, seed: u64) -> Result<World> {
+pub fn world_of(images: &Images, pattern: &str, seed: u64) -> Result<World> {
     let catalogue = catalogue()?;
     let pattern =
         catalogue.get(pattern).with_context(|| format!("there is no pattern {pattern}"))?;
-    let mut world = World::new(engine, images, WorldOptions { seed, ..WorldOptions::default() });
+    let mut world = World::new(images, WorldOptions { seed, ..WorldOptions::default() });
     for manifest in &pattern.file.manifests {
         let text = pattern.text(manifest).with_context(|| format!("{manifest} is not text"))?;
         world.apply(text).map_err(|e| anyhow::anyhow!("{manifest}: {e}"))?;

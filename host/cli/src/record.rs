@@ -48,7 +48,7 @@ pub fn run(args: Args) -> Done {
         .map_err(|e| Problem::usage(e, "Add it with --image."))?;
     let options =
         WorldOptions { seed: args.seed, pattern: args.pattern.clone(), ..WorldOptions::default() };
-    let mut world = World::new(&engine, &images, options);
+    let mut world = World::new(&images, options);
     for manifest in &pattern.file.manifests {
         let text = pattern.text(manifest).unwrap_or_default();
         world

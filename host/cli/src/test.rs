@@ -79,7 +79,7 @@ pub fn run(args: Args) -> Done {
             pattern.scenarios().map_err(|e| Problem::usage(e.to_string(), "Correct the file."))?;
         let images = pattern_images(&engine, &images, pattern)
             .map_err(|e| Problem::usage(e, "Add it with --image NAME:TAG=FILE.wasm."))?;
-        suites.push((pattern, Runner::new(&engine, &images), scenarios));
+        suites.push((pattern, Runner::new(&images), scenarios));
     }
     let seeds = match args.seed {
         Some(seed) => seed..=seed,
@@ -105,7 +105,7 @@ pub fn run(args: Args) -> Done {
         ));
     }
     let reports = run_all(jobs, &args)?;
-    report(&reports, args.format, began.elapsed().as_secs_f64())
+    report(&reports, &args, began.elapsed().as_secs_f64())
 }
 
 /// The patterns that the paths name.
@@ -181,16 +181,16 @@ fn run_all(jobs: VecDeque<Job<'_>>, args: &Args) -> Result<Vec<Report>, Problem>
     Ok(reports.into_iter().map(|(_, report)| report).collect())
 }
 
-fn report(reports: &[Report], format: Format, seconds: f64) -> Done {
+fn report(reports: &[Report], args: &Args, seconds: f64) -> Done {
     let passed = reports.iter().filter(|r| r.verdict == Verdict::Pass).count();
     let failed = reports.len() - passed;
-    match format {
+    match args.format {
         Format::Json => {
             let document = serde_json::json!({ "passed": passed, "failed": failed, "seconds": seconds, "reports": reports });
             println!("{document:#}");
         }
         Format::Text => {
-            print_text(reports);
+            print_text(reports, args);
             println!("in {seconds:.1} s");
             println!("{passed} passed, {failed} failed");
         }
@@ -199,7 +199,7 @@ fn report(reports: &[Report], format: Format, seconds: f64) -> Done {
 }
 
 /// A line for each scenario, and what there is to say about each run that did not pass.
-fn print_text(reports: &[Report]) {
+fn print_text(reports: &[Report], args: &Args) {
     let mut rest = reports;
     while let Some(first) = rest.first() {
         let same = |r: &&Report| (&r.pattern, &r.scenario) == (&first.pattern, &first.scenario);
@@ -222,7 +222,61 @@ fn print_text(reports: &[Report]) {
                 if check.event > 0 {
                     println!("         at event {}", check.event);
                 }
+                let which = if check.event > 0 { "around it" } else { "the last events" };
+                if !check.around.is_empty() {
+                    println!("         {which}:");
+                }
+                for line in &check.around {
+                    println!("           {}", shortened(line));
+                }
             }
+            println!("       again: {}", again(report, args));
         }
+    }
+}
+
+/// A line that fits a terminal.
+fn shortened(line: &str) -> String {
+    if line.chars().count() <= 160 {
+        return line.to_owned();
+    }
+    line.chars().take(159).chain(['…']).collect()
+}
+
+/// The command that has this very run again.
+fn again(report: &Report, args: &Args) -> String {
+    let path = match args.path.as_slice() {
+        [path] => path.display().to_string(),
+        _ => report.pattern.clone(),
+    };
+    let mut command = vec!["podlab".to_owned(), "test".into(), quoted(&path)];
+    command.extend(["--scenario".into(), quoted(&report.scenario)]);
+    command.extend(["--seed".into(), report.seed.to_string()]);
+    for image in &args.image {
+        command.extend(["--image".into(), quoted(image)]);
+    }
+    command.join(" ")
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_the_shell() {
+        assert_eq!(quoted("patterns/side-car"), "patterns/side-car");
+        assert_eq!(quoted("my patterns"), "'my patterns'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(quoted(""), "''");
+        assert_eq!(shortened(&"é".repeat(200)).chars().count(), 160);
     }
 }

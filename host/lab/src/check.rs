@@ -63,6 +63,9 @@ pub struct CheckResult {
     pub event: Seq,
     /// When that was, in ns.
     pub at: u64,
+    /// Unless it passed: the events around the one that decided it, or the last ones, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<String>,
 }
 
 impl Monitor {
@@ -267,6 +270,7 @@ impl Monitor {
             seen: decided.seen,
             event: decided.event,
             at: decided.at,
+            around: Vec::new(),
         }
     }
 
@@ -460,6 +464,7 @@ mod tests {
             seen: "s".into(),
             event: 3,
             at: 5,
+            around: Vec::new(),
         };
         let expected = serde_json::json!({
             "name": "c", "verdict": "fail", "expected": "e", "seen": "s", "event": 3, "at": 5,

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use podlab_sim::{Stop, Time};
-use podlab_trace::Kind;
-use podlab_wasm::Engine;
+use podlab_trace::{Kind, Verdict, text};
 use podlab_world::options::NodeOptions;
 use podlab_world::{Fault, Images, Input, Recording, World, WorldOptions};
 
@@ -21,10 +20,12 @@ const TICK: u64 = 5_000_000;
 /// How many polls of the executor one turn takes at most.
 const BUDGET: u64 = 1_000_000;
 
+/// How many events before and after the one that decided a check are shown.
+const AROUND: u64 = 4;
+
 /// Runs scenarios.
 #[derive(Clone)]
 pub struct Runner {
-    engine: Engine,
     images: Images,
 }
 
@@ -74,8 +75,8 @@ enum Waiting<'a> {
 
 impl Runner {
     /// A runner whose worlds can run `images`.
-    pub fn new(engine: &Engine, images: &Images) -> Runner {
-        Runner { engine: engine.clone(), images: images.clone() }
+    pub fn new(images: &Images) -> Runner {
+        Runner { images: images.clone() }
     }
 
     /// Runs `scenario` of `pattern` under `seed`, to its end or until a check fails.
@@ -92,7 +93,7 @@ impl Runner {
             nodes,
             ..WorldOptions::default()
         };
-        let world = World::new(&self.engine, &self.images, options);
+        let world = World::new(&self.images, options);
         let mut run = Run {
             pattern,
             scenario,
@@ -305,10 +306,16 @@ impl<'a> Run<'a> {
 
     fn finish(mut self, name: &str, seed: u64, error: String) -> Finished {
         let now = self.world.now().as_nanos();
-        let checks: Vec<_> =
+        let mut checks: Vec<_> =
             self.monitors.drain(..).map(|m| m.finish(&self.evaluator, now)).collect();
         let verdict = Report::judge(&checks, &error);
         let trace = self.world.trace().clone();
+        for check in checks.iter_mut().filter(|c| c.verdict != Verdict::Pass) {
+            let about = if check.event > 0 { check.event } else { trace.last() };
+            let events = trace.read(about.saturating_sub(AROUND).max(1), 2 * AROUND as usize + 1);
+            check.around =
+                trace.with_state(|state| events.iter().map(|e| text::line(state, e)).collect());
+        }
         self.world.mark();
         let report = Report {
             pattern: self.pattern.file.name.clone(),

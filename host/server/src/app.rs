@@ -182,7 +182,7 @@ impl App {
                 .map_err(|e| ApiError::refused(e, "Build the guests (cargo xtask build), or add the image with --image NAME:TAG=FILE.wasm."))?,
             None => self.images(),
         };
-        let mut world = World::new(&self.engine, &images, options);
+        let mut world = World::new(&images, options);
         if let Some(pattern) = pattern {
             for manifest in &pattern.file.manifests {
                 let text = pattern.text(manifest).unwrap_or_default();

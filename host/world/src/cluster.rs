@@ -14,7 +14,6 @@ use podlab_kube::store::Store;
 use podlab_net::{DnsFault, LinkEnd, LinkEnds, LinkProps, NamespaceSpec, Net, NetOptions};
 use podlab_sim::Handle;
 use podlab_trace::{Stream, Trace};
-use podlab_wasm::Engine;
 
 use crate::fault::Fault;
 use crate::gateway::{Gateway, Outside};
@@ -38,13 +37,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// Puts the parts together and starts the control plane.
-    pub fn start(
-        sim: &Handle,
-        trace: &Trace,
-        _: &Engine,
-        images: &Images,
-        options: &WorldOptions,
-    ) -> Cluster {
+    pub fn start(sim: &Handle, trace: &Trace, images: &Images, options: &WorldOptions) -> Cluster {
         let net = Net::new(sim, trace, NetOptions::default());
         let store = Store::new(sim, trace);
         let runtime = Arc::new(WasmRuntime::new(sim, trace, images, options));
@@ -107,7 +100,7 @@ impl Cluster {
         &self.control
     }
 
-    /// The digests of the images that have been run.
+    /// The digests of the images that have been pulled or run.
     pub fn images_used(&self) -> Vec<String> {
         self.runtime.used()
     }

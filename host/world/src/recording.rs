@@ -157,6 +157,7 @@ impl Recording {
         let Some((Frame::Header(header), after)) = take_frame(rest)? else {
             return Err(RecordingError::NoHeader);
         };
+        header.options.check().map_err(RecordingError::Damaged)?;
         rest = after;
         let mut recording = Recording { header, inputs: Vec::new(), marks: Vec::new() };
         while let Some((frame, after)) = take_frame(rest)? {
@@ -166,6 +167,11 @@ impl Recording {
                 Frame::Input(input) => recording.inputs.push(input),
                 Frame::Mark(mark) => recording.marks.push(mark),
             }
+        }
+        let entered = recording.inputs.len() as u64;
+        // What a crash cut off is the end: no mark speaks of inputs that are not there.
+        if recording.marks.iter().any(|m| m.inputs > entered) {
+            return Err(RecordingError::Damaged("a mark counts inputs that are missing".into()));
         }
         let ordered = recording.inputs.is_sorted_by_key(|i| i.at)
             && recording.marks.is_sorted_by_key(|m| (m.inputs, m.now, m.last));
@@ -298,5 +304,57 @@ mod tests {
         let mut damaged = sample().encode();
         damaged[40] ^= 1;
         assert!(Recording::decode(&damaged).is_err());
+    }
+
+    #[test]
+    fn options_that_no_world_can_have_are_refused() {
+        let decoded = |change: fn(&mut WorldOptions)| {
+            let mut r = sample();
+            change(&mut r.header.options);
+            Recording::decode(&r.encode()).map(|_| ()).map_err(|e| e.to_string())
+        };
+        assert_eq!(decoded(|_| {}), Ok(()));
+        assert!(decoded(|o| o.nodes[0].cores = 0).unwrap_err().contains("0 cores"));
+        assert!(decoded(|o| o.nodes[0].name = String::new()).is_err());
+        assert!(decoded(|o| o.nodes[1].name = "node-1".into()).unwrap_err().contains("two nodes"));
+        assert!(decoded(|o| o.nodes = vec![o.nodes[0].clone(); 1001]).is_err());
+        let mut r = sample();
+        r.inputs.pop();
+        assert!(matches!(Recording::decode(&r.encode()), Err(RecordingError::Damaged(_))));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(0u8.., 0..600)) {
+            let _ = Recording::decode(&bytes);
+            let mut framed = MAGIC.to_vec();
+            framed.extend(VERSION.to_le_bytes());
+            framed.extend(&bytes);
+            let _ = Recording::decode(&framed);
+            // Frames whose checksums are right, with anything inside.
+            let mut summed = MAGIC.to_vec();
+            summed.extend(VERSION.to_le_bytes());
+            let packed = lz4_flex::compress_prepend_size(&bytes);
+            summed.extend((packed.len() as u32).to_le_bytes());
+            summed.extend(sum(&packed).to_le_bytes());
+            summed.extend(packed);
+            let _ = Recording::decode(&summed);
+        }
+
+        #[test]
+        fn a_changed_byte_is_found_or_costs_the_last_frame(
+            at in 0usize..4096, bit in 0u8..8,
+        ) {
+            let whole = sample().encode();
+            let mut changed = whole.clone();
+            let at = at % whole.len();
+            changed[at] ^= 1 << bit;
+            if let Ok((part, lost)) = Recording::decode(&changed) {
+                let r = sample();
+                proptest::prop_assert!(lost > 0, "byte {at} was changed unseen");
+                proptest::prop_assert!(r.inputs.starts_with(&part.inputs));
+                proptest::prop_assert!(r.marks.starts_with(&part.marks));
+            }
+        }
     }
 }

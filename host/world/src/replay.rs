@@ -107,7 +107,7 @@ pub fn replay(
 /// If an image is missing.
 pub fn begin(engine: &Engine, known: &Images, recording: &Recording) -> Result<World, ReplayError> {
     let images = images(engine, known, recording)?;
-    let mut world = World::new(engine, &images, recording.header.options.clone());
+    let mut world = World::new(&images, recording.header.options.clone());
     world.expect(recording);
     Ok(world)
 }
@@ -136,7 +136,7 @@ pub fn compare(
     recording: &Recording,
 ) -> Result<Comparison, ReplayError> {
     let images = images(engine, known, recording)?;
-    let mut world = World::new(engine, &images, recording.header.options.clone());
+    let mut world = World::new(&images, recording.header.options.clone());
     let mut before = 0;
     let mut inputs = recording.inputs.iter().enumerate().peekable();
     for mark in &recording.marks {

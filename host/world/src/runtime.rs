@@ -53,7 +53,7 @@ impl WasmRuntime {
         *self.images.lock().expect("images lock") = images.clone();
     }
 
-    /// The digests of the images that have been run.
+    /// The digests of the images that have been pulled or run.
     pub fn used(&self) -> Vec<String> {
         self.used.lock().expect("images lock").iter().cloned().collect()
     }
@@ -77,6 +77,8 @@ impl Runtime for WasmRuntime {
                  or PUT /api/images/{tagged}"
             )
         })?;
+        // Pulled is used, started or not: without it the pull would fail in a replay.
+        self.used.lock().expect("images lock").insert(image.digest.clone());
         Ok(ImageInfo {
             entrypoint: image.entrypoint.clone(),
             env: image.env.clone(),

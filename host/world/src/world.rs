@@ -1,12 +1,11 @@
 //! The world itself: run, input, look.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use podlab_kube::api::{Request, Response};
 use podlab_sim::{Handle, Sim, Stop, Time};
 use podlab_trace::{Kind, Trace};
-use podlab_wasm::Engine;
 
 use crate::cluster::Cluster;
 use crate::gateway::OutsideEvent;
@@ -35,11 +34,11 @@ pub struct World {
 impl World {
     /// A new world at [`Time::ZERO`], with its control plane about to start. It can run
     /// `images`.
-    pub fn new(engine: &Engine, images: &Images, options: WorldOptions) -> World {
+    pub fn new(images: &Images, options: WorldOptions) -> World {
         let sim = Sim::new(options.seed, options.epoch);
         let handle = sim.handle();
         let trace = Trace::new(usize::try_from(options.trace_quota).unwrap_or(usize::MAX));
-        let cluster = Cluster::start(&handle, &trace, engine, images, &options);
+        let cluster = Cluster::start(&handle, &trace, images, &options);
         let header = Header {
             build: BUILD.into(),
             options,
@@ -90,7 +89,8 @@ impl World {
         &self.images
     }
 
-    /// A recording that carries its images, to be replayed elsewhere.
+    /// A recording that carries the images that were used and names no others, to be replayed
+    /// elsewhere.
     pub fn export(&self) -> Recording {
         let mut recording = self.recording.clone();
         let mut digests: Vec<(String, String)> = recording.header.images.clone();
@@ -100,10 +100,13 @@ impl World {
             }
         }
         let used: Vec<String> = self.cluster.images_used();
+        // What was never asked for cannot have mattered, and must not be asked for elsewhere.
+        recording.header.images.retain(|(_, digest)| used.contains(digest));
+        let mut carried = BTreeSet::new();
         for (name, digest) in digests {
-            let carried = |r: &Recording| r.header.carried.iter().any(|c| c.name == name);
+            // By digest: a name may have stood for several programs, and a program have several.
             if used.contains(&digest)
-                && !carried(&recording)
+                && carried.insert(digest.clone())
                 && let Some(image) = self.images.by_digest(&digest)
             {
                 let wasm = serde_bytes::ByteBuf::from(image.wasm.to_vec());

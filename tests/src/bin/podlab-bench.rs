@@ -84,7 +84,7 @@ fn world(setup: &Setup, nodes: u32, pods: u32) -> World {
             ..NodeOptions::named(&format!("node-{n}"))
         })
         .collect();
-    World::new(&setup.engine, &setup.images, WorldOptions { nodes, ..WorldOptions::default() })
+    World::new(&setup.images, WorldOptions { nodes, ..WorldOptions::default() })
 }
 
 fn pod(name: &str, image: &str, args: &str) -> String {
@@ -149,8 +149,8 @@ fn metering(setup: &Setup) -> Result<Vec<serde_json::Value>> {
     let free = Engine::new(EngineOptions { unmetered: true, ..EngineOptions::default() })?;
     let mut free_images = Images::new();
     free_images.load(&free, "pingpong:latest", &wasm)?;
-    let spin = |engine: &Engine, images: &Images| -> Result<f64> {
-        let mut world = World::new(engine, images, WorldOptions::default());
+    let spin = |images: &Images| -> Result<f64> {
+        let mut world = World::new(images, WorldOptions::default());
         apply(&mut world, &pod("spin", "pingpong", "[spin, \"400000000\"]"))?;
         let began = Instant::now();
         let done = run_until(&mut world, Time::from_secs(600), |w| {
@@ -163,8 +163,8 @@ fn metering(setup: &Setup) -> Result<Vec<serde_json::Value>> {
     };
     let (mut with, mut without) = (f64::MAX, f64::MAX);
     for _ in 0..5 {
-        with = with.min(spin(&setup.engine, &setup.images)?);
-        without = without.min(spin(&free, &free_images)?);
+        with = with.min(spin(&setup.images)?);
+        without = without.min(spin(&free_images)?);
     }
     let name = "a tight loop with metering, as a multiple of without";
     let mut l = line(name, with / without, "x", None, Some(1.10));
@@ -312,7 +312,7 @@ fn sidecar_load(setup: &Setup) -> Result<Vec<serde_json::Value>> {
 /// Going back in a world that has run for ten minutes: with its twins in place, to several
 /// instants; the slowest counts.
 fn rewind(setup: &Setup) -> Result<Vec<serde_json::Value>> {
-    let mut world = world_of(&setup.engine, &setup.images, "sidecar", 7)?;
+    let mut world = world_of(&setup.images, "sidecar", 7)?;
     run(&mut world, Time::from_secs(600));
     world.mark();
     let recording = world.recording().clone();
