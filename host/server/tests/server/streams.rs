@@ -173,3 +173,28 @@ async fn foreign_pages_get_no_stream() {
     assert!(matches!(frame(&mut socket).await, Some(Frame::Hello { .. })));
     assert!(matches!(frame(&mut socket).await, Some(Frame::Events { .. } | Frame::Clock { .. })));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_sends_on_a_stream_harms_nobody() {
+    let server = server();
+    let id = server.world(json!({ "speed": 0 })).await;
+    let address = listen(&server).await;
+    let mut chatty = open(&address, &id, None).await;
+    let mut calm = open(&address, &id, None).await;
+    for message in [Message::Text("{\"no\": 1}".into()), Message::Binary(vec![255; 4000].into())] {
+        chatty.send(message).await.expect("it is taken, and means nothing");
+    }
+    assert!(frame(&mut chatty).await.is_some());
+    // A message that is too large, and bytes that are no frame at all, end that stream only.
+    let _ = chatty.send(Message::Binary(vec![0; 64 << 10].into())).await;
+    while frame(&mut chatty).await.is_some() {}
+    let mut torn = open(&address, &id, None).await;
+    if let MaybeTlsStream::Plain(raw) = torn.get_mut() {
+        use tokio::io::AsyncWriteExt as _;
+        raw.write_all(&[0xff; 64]).await.expect("the bytes are sent");
+    }
+    while frame(&mut torn).await.is_some() {}
+    assert!(frame(&mut calm).await.is_some());
+    let status = server.get(&format!("/api/worlds/{id}")).await.json();
+    assert_eq!(status["dead"], false);
+}

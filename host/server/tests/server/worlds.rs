@@ -96,3 +96,26 @@ async fn looking_changes_nothing() {
     assert!(!a.is_empty());
     assert_eq!(a, b);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_one_world_ends_that_world_alone() {
+    let server = with_limits(Limits { worlds: 2, ..Limits::default() });
+    let broken = server.world(json!({ "speed": 1 })).await;
+    let other = server.world(json!({ "speed": 100 })).await;
+    let live = server.app.world(&broken).unwrap();
+    let died = tokio::task::spawn_blocking(move || {
+        live.with(|_| -> () { panic!("an invariant broke") }).unwrap_err()
+    });
+    assert!(died.await.unwrap().message.contains("an invariant broke"));
+    let status = server.get(&format!("/api/worlds/{broken}")).await.json();
+    assert_eq!(status["dead"], true);
+    assert!(status["stopped"].as_str().unwrap().contains("an invariant broke"), "{status}");
+    let asked = server.get(&format!("/api/worlds/{broken}/kube/api/v1/pods")).await;
+    assert_eq!((asked.status, asked.reason().as_str()), (StatusCode::GONE, "WorldDead"));
+    let now = server.get(&format!("/api/worlds/{other}")).await.json()["now"].as_f64();
+    server.until(&other, |s| s["now"].as_f64() > now && s["dead"] == false).await;
+    // Its place can be used again.
+    let deleted = server.call(Method::DELETE, &format!("/api/worlds/{broken}"), None).await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    server.world(json!({ "speed": 1 })).await;
+}
