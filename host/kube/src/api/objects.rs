@@ -334,7 +334,7 @@ impl Api {
         self.store.update_with("pods", new, Part::Whole, options).map(|_| ())
     }
 
-    fn delete_options(&self, request: &Request) -> Result<DeleteOptions, Error> {
+    fn delete_options(&self, request: &Request, t: &Target) -> Result<DeleteOptions, Error> {
         let write = self.options(request)?;
         let body = if request.body.iter().all(u8::is_ascii_whitespace) {
             Value::Object(Map::new())
@@ -359,6 +359,10 @@ impl Api {
             propagation: match policy {
                 "Orphan" => Propagation::Orphan,
                 "Foreground" => Propagation::Foreground,
+                // Kinds that are older than the garbage collector keep what they own by default.
+                "" if matches!(&*t.row.plural, "jobs" | "replicationcontrollers") => {
+                    Propagation::Orphan
+                }
                 "" | "Background" => Propagation::Background,
                 other => {
                     let e = crate::store::FieldError::not_supported(
@@ -374,7 +378,7 @@ impl Api {
     }
 
     pub(super) fn delete(&self, request: &Request, t: &Target) -> Result<Response, Error> {
-        let options = self.delete_options(request)?;
+        let options = self.delete_options(request, t)?;
         let key = t.row.qualified();
         match self.store.delete(&key, &t.namespace, &t.name, &options)? {
             Deleted::Pending(object) => Ok(Response::json(200, &object)),
@@ -408,7 +412,7 @@ impl Api {
         if t.row.namespaced && t.namespace.is_empty() {
             return Err(Error::method_not_allowed());
         }
-        let options = self.delete_options(request)?;
+        let options = self.delete_options(request, t)?;
         let key = t.row.qualified();
         let mut items = Vec::new();
         for object in self.store.list(&key, selector.namespace.as_deref()) {

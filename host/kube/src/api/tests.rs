@@ -327,17 +327,6 @@ fn a_namespace_terminates_when_it_is_finalized() {
 }
 
 #[test]
-fn dependents_go_with_their_owner() {
-    let c = cluster();
-    let owner = c.ask("POST", MAPS, r#"{"metadata":{"name":"owner"}}"#).1;
-    let reference = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]});
-    let body = json!({"metadata": {"name": "child", "ownerReferences": [reference]}});
-    assert_eq!(c.ask("POST", MAPS, &body.to_string()).0, 201);
-    c.ask("DELETE", &format!("{MAPS}/owner"), "");
-    assert_eq!(c.ask("GET", &format!("{MAPS}/child"), "").0, 404);
-}
-
-#[test]
 fn status_and_spec_are_written_apart() {
     let c = cluster();
     let mut pod = c.pod("p");

@@ -8,8 +8,10 @@
 //! a change concerns, and how to bring one of these to where it should be. It keeps no truth of its
 //! own: everything is read from the store, so that it may be stopped and started at any time.
 
+mod apps;
 mod cronjob;
 pub(crate) mod disruption;
+mod garbage;
 mod job;
 mod queue;
 
@@ -67,6 +69,8 @@ pub(crate) trait Controller: Send + 'static {
 
 /// Starts all controllers.
 pub(crate) fn start_all(shared: &Arc<Shared>) {
+    garbage::start_all(shared);
+    apps::start_all(shared);
     start(shared, job::Jobs::default());
     start(shared, cronjob::CronJobs::default());
     start(shared, disruption::Disruptions);

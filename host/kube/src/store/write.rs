@@ -217,9 +217,13 @@ impl Store {
                     (new["metadata"]["labels"].take(), new["metadata"]["annotations"].take());
                 new = Value::clone(&old);
                 object::map_mut(&mut new).insert("status".into(), status);
-                // Pods and nodes take labels and annotations with their status.
-                if matches!(&*row.plural, "pods" | "nodes") {
+                // Pods and nodes take labels and annotations with their status, Deployments
+                // annotations only (their revision).
+                if matches!(&*row.plural, "pods" | "nodes" | "deployments") {
                     for (field, value) in [("labels", labels), ("annotations", annotations)] {
+                        if field == "labels" && row.plural == "deployments" {
+                            continue;
+                        }
                         if value.is_null() {
                             meta_mut(&mut new).remove(field);
                         } else {
@@ -251,7 +255,7 @@ impl Store {
         }
         self.lock().streams = streams;
         if self.is_finished(&new) {
-            return self.remove(&row, new);
+            return self.commit(&row, Verb::Deleted, new);
         }
         self.commit(&row, Verb::Modified, new)
     }
@@ -321,17 +325,17 @@ impl Store {
             object::map_mut(object::map_mut(&mut new).entry("status").or_insert(Value::Null))
                 .insert("phase".into(), "Terminating".into());
         }
+        if !resource.starts_with("events") {
+            set_propagation(&mut new, options.propagation);
+        }
         let gone = self.is_finished(&new);
         if options.dry_run {
             let object = Object::new(new);
             return Ok(if gone { Deleted::Gone(object) } else { Deleted::Pending(object) });
         }
         if gone {
-            if options.propagation == Propagation::Orphan {
-                self.orphan_dependents(object::uid(&old));
-            }
             // The last state that watchers see is the object as it was.
-            return Ok(Deleted::Gone(self.remove(&row, Value::clone(&old))?));
+            return Ok(Deleted::Gone(self.commit(&row, Verb::Deleted, Value::clone(&old))?));
         }
         if new == *old {
             return Ok(Deleted::Pending(old));
@@ -372,71 +376,22 @@ impl Store {
             _ => Ok(()),
         }
     }
+}
 
-    fn remove(&self, row: &Row, last: Value) -> Result<Object, Error> {
-        let uid = object::uid(&last).to_string();
-        let object = self.commit(row, Verb::Deleted, last)?;
-        self.collect_dependents(&uid);
-        Ok(object)
-    }
-
-    /// Deletes what only the object `uid` owned (background propagation).
-    fn collect_dependents(&self, uid: &str) {
-        for (row, object) in self.dependents(uid) {
-            let alive = object["metadata"]["ownerReferences"].as_array().is_some_and(|owners| {
-                owners.iter().any(|o| o["uid"] != uid && self.owner_exists(&object, o))
-            });
-            if !alive {
-                let (namespace, name) = (object::namespace(&object), object::name(&object));
-                // Its own finalizers may hold it back; it cannot fail otherwise.
-                let _ = self.delete(&row.qualified(), namespace, name, &DeleteOptions::default());
-            }
+/// The finalizers that make the garbage collector treat the dependents as asked
+/// (`deletionFinalizersForGarbageCollection` in `registry/generic/registry/store.go`).
+fn set_propagation(object: &mut Value, propagation: Propagation) {
+    let (add, drop) = match propagation {
+        Propagation::Background => return,
+        Propagation::Foreground => ("foregroundDeletion", "orphan"),
+        Propagation::Orphan => ("orphan", "foregroundDeletion"),
+    };
+    let list = meta_mut(object).entry("finalizers").or_insert_with(|| Value::Array(Vec::new()));
+    if let Some(list) = list.as_array_mut() {
+        list.retain(|f| f != drop);
+        if !list.iter().any(|f| f == add) {
+            list.push(add.into());
         }
-    }
-
-    fn orphan_dependents(&self, uid: &str) {
-        for (row, object) in self.dependents(uid) {
-            let mut new = Value::clone(&object);
-            let meta = meta_mut(&mut new);
-            if let Some(Value::Array(owners)) = meta.get_mut("ownerReferences") {
-                owners.retain(|o| o["uid"] != uid);
-                if owners.is_empty() {
-                    meta.remove("ownerReferences");
-                }
-            }
-            // A dependent that changed meanwhile is impossible: nothing runs in between.
-            let _ = self.commit(&row, Verb::Modified, new);
-        }
-    }
-
-    fn owner_exists(&self, dependent: &Value, owner: &Value) -> bool {
-        let (kind, name) = (&owner["kind"], owner["name"].as_str().unwrap_or(""));
-        let rows = self.rows();
-        rows.iter().filter(|r| *kind == *r.kind).any(|row| {
-            let namespace = if row.namespaced { object::namespace(dependent) } else { "" };
-            self.get(&row.qualified(), namespace, name)
-                .is_some_and(|o| object::uid(&o) == owner["uid"].as_str().unwrap_or(""))
-        })
-    }
-
-    fn dependents(&self, uid: &str) -> Vec<(Row, Object)> {
-        if uid.is_empty() {
-            return Vec::new();
-        }
-        let inner = self.lock();
-        inner
-            .kinds
-            .values()
-            .flat_map(|shelf| {
-                shelf.objects.values().filter_map(|s| {
-                    let owners = s.object["metadata"]["ownerReferences"].as_array()?;
-                    owners
-                        .iter()
-                        .any(|o| o["uid"] == uid)
-                        .then(|| (shelf.row.clone(), s.object.clone()))
-                })
-            })
-            .collect()
     }
 }
 

@@ -1,13 +1,16 @@
 //! The kinds there are: one row each, and a file for each kind with rules of its own.
 
 mod access;
-mod apps;
+pub mod apps;
+mod apps_defaults;
+mod apps_validation;
 mod autoscaling;
 mod batch;
 pub mod budget;
 pub mod config;
 mod cronjob;
 mod extension;
+pub mod int_or_percent;
 pub mod job;
 pub mod job_indexes;
 mod limits;

@@ -23,6 +23,7 @@ fn each(map: &mut Map<String, Value>, field: &str, mut f: impl FnMut(&mut Map<St
 pub fn pod(object: &mut Value) {
     if let Some(spec) = map_mut(object).get_mut("spec").and_then(Value::as_object_mut) {
         pod_spec(spec);
+        put(spec, "enableServiceLinks", true);
         if spec.get("hostNetwork") == Some(&Value::Bool(true)) {
             for field in ["containers", "initContainers"] {
                 each(spec, field, |c| {
@@ -60,7 +61,6 @@ pub fn pod_spec(spec: &mut Map<String, Value>) {
     put(spec, "terminationGracePeriodSeconds", 30);
     put(spec, "schedulerName", "default-scheduler");
     put(spec, "securityContext", json!({}));
-    put(spec, "enableServiceLinks", true);
     for field in ["containers", "initContainers", "ephemeralContainers"] {
         each(spec, field, container);
     }

@@ -1,0 +1,11 @@
+//! Workloads that go on, by virtual time: how many pods there are, when, and what is said.
+#![allow(missing_docs, dead_code)]
+
+#[path = "../pod_life/cluster.rs"]
+mod cluster;
+#[path = "../pod_life/program.rs"]
+mod program;
+
+mod garbage;
+mod replica_sets;
+mod world;
