@@ -111,9 +111,8 @@ impl Controller for Garbage {
             return due;
         }
         let Some(resource) = self.kinds.iter().find(|k| **k == kind) else { return Vec::new() };
-        let owned = owners(object).iter().map(|o| {
-            (uid(o).to_owned(), o["blockOwnerDeletion"] == true)
-        });
+        let owned =
+            owners(object).iter().map(|o| (uid(o).to_owned(), o["blockOwnerDeletion"] == true));
         let node = Node {
             resource,
             namespace: object::namespace(object).into(),
@@ -131,9 +130,7 @@ impl Controller for Garbage {
         if changed {
             // Those it no longer belongs to may wait for it.
             let old = news.into_iter().flat_map(|b| &b.owners).map(|(o, _)| o);
-            due.extend(
-                old.filter(|o| self.nodes.get(*o).is_some_and(|o| o.waits)).map(|o| key(o)),
-            );
+            due.extend(old.filter(|o| self.nodes.get(*o).is_some_and(|o| o.waits)).map(|o| key(o)));
         }
         let begins = node.waits && news.is_none_or(|b| !b.waits);
         let orphans = node.deleting && has_finalizer(object, ORPHAN);

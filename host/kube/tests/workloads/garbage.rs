@@ -50,8 +50,7 @@ fn who_names_an_owner_that_never_was_goes() {
     let mut c = Cluster::new();
     map(&c, "stray", &["ghost"]);
     let unknown = json!({"apiVersion": "x.io/v1", "kind": "Ghost", "name": "g", "uid": "g"});
-    let metadata =
-        json!({"name": "kept", "namespace": "default", "ownerReferences": [unknown]});
+    let metadata = json!({"name": "kept", "namespace": "default", "ownerReferences": [unknown]});
     c.create("configmaps", json!({"metadata": metadata}));
     c.until(1.0);
     assert_eq!(maps(&c), ["kept"]);

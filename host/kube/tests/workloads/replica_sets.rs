@@ -121,9 +121,15 @@ fn pods_are_available_only_after_min_ready_seconds() {
     set["spec"]["minReadySeconds"] = 10.into();
     c.create(REPLICA_SETS, set);
     c.until(10.0);
-    assert_eq!(status(&c.object(REPLICA_SETS, "web"), &FIELDS[2..4]), "readyReplicas=1 availableReplicas=null");
+    assert_eq!(
+        status(&c.object(REPLICA_SETS, "web"), &FIELDS[2..4]),
+        "readyReplicas=1 availableReplicas=null"
+    );
     c.until(12.0);
-    assert_eq!(status(&c.object(REPLICA_SETS, "web"), &FIELDS[2..4]), "readyReplicas=1 availableReplicas=1");
+    assert_eq!(
+        status(&c.object(REPLICA_SETS, "web"), &FIELDS[2..4]),
+        "readyReplicas=1 availableReplicas=1"
+    );
 }
 
 #[test]
@@ -134,10 +140,13 @@ fn what_cannot_be_created_is_said_once_a_try_and_tried_again() {
     c.create(REPLICA_SETS, set);
     c.until(0.0);
     let events = c.events("web");
+    // Once at first, and once more since the status changed.
     assert_eq!(events.len(), 1, "the first failure ends the try: {events:?}");
     assert!(
-        events[0].starts_with("Warning FailedCreate: Error creating: pods \"web-")
-            && events[0].ends_with("error looking up service account default/robot: serviceaccount \"robot\" not found"),
+        events[0].starts_with("Warning FailedCreate (x2): Error creating: pods \"web-")
+            && events[0].ends_with(
+                "error looking up service account default/robot: serviceaccount \"robot\" not found"
+            ),
         "{events:?}"
     );
     let set = c.object(REPLICA_SETS, "web");

@@ -66,12 +66,7 @@ pub(super) fn claim(
     Ok(claimed)
 }
 
-fn release(
-    context: &Context,
-    owner: &Value,
-    resource: &str,
-    object: &Object,
-) -> Result<(), Error> {
+fn release(context: &Context, owner: &Value, resource: &str, object: &Object) -> Result<(), Error> {
     let mut new = Value::clone(object);
     remove_owners(&mut new, |uid| uid == object::uid(owner));
     context.store.update_with(resource, new, Part::Whole, &WriteOptions::default()).map(|_| ())

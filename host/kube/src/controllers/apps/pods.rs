@@ -115,8 +115,7 @@ pub(super) fn namespace_ends(e: &Error) -> bool {
 /// Deletes a pod and says so at its owner.
 pub(super) fn delete(context: &Context, owner: &Value, pod: &Value) -> Result<(), Error> {
     let (namespace, name) = (object::namespace(pod), object::name(pod));
-    let options =
-        DeleteOptions { uid: Some(object::uid(pod).into()), ..DeleteOptions::default() };
+    let options = DeleteOptions { uid: Some(object::uid(pod).into()), ..DeleteOptions::default() };
     match context.store.delete(PODS, namespace, name, &options) {
         Ok(_) => {
             let text = format!("Deleted pod: {name}");

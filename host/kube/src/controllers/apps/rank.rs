@@ -26,7 +26,8 @@ fn node(pod: &Value) -> &str {
 }
 
 fn cost(pod: &Value) -> i64 {
-    let text = pod["metadata"]["annotations"]["controller.kubernetes.io/pod-deletion-cost"].as_str();
+    let text =
+        pod["metadata"]["annotations"]["controller.kubernetes.io/pod-deletion-cost"].as_str();
     // What is no 32-bit number counts as 0.
     text.and_then(|t| t.parse::<i32>().ok()).map_or(0, i64::from)
 }
@@ -66,9 +67,8 @@ fn compare(a: &Value, b: &Value, doubled_a: usize, doubled_b: usize, now: u64) -
         "Running" => 2,
         _ => 1,
     };
-    let born = |p: &Value| {
-        object::parse_time(object::meta(p, "creationTimestamp")).unwrap_or(u64::MAX)
-    };
+    let born =
+        |p: &Value| object::parse_time(object::meta(p, "creationTimestamp")).unwrap_or(u64::MAX);
     let (ready_a, ready_b) = (ready_since(a), ready_since(b));
     let by_ready = match (ready_a, ready_b) {
         (Some(x), Some(y)) => younger_first(x, y, [a, b], now),
