@@ -94,7 +94,7 @@ pub(crate) struct Shared {
     pub(crate) nodes: BTreeMap<String, Arc<NodeCell>>,
     pub(crate) pods: Mutex<BTreeMap<(String, String), Arc<PodCell>>>,
     pub(crate) logs_grew: Signal,
-    /// The volumes behind claims, by the claim's uid.
+    /// What is in PersistentVolumes, by their uid.
     pub(crate) claims: Mutex<BTreeMap<String, Volume>>,
     pub(crate) events: Recorder,
 }

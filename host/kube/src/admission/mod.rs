@@ -3,9 +3,12 @@
 //! books are the one thing that is written.
 //!
 //! # Layout
-//! - [`priority`]: PriorityClasses; a file for each further plugin
+//! - a file for each plugin
 
+pub(crate) mod limit_range;
 pub(crate) mod priority;
+pub(crate) mod quota;
+pub(crate) mod storage;
 
 use serde_json::{Value, json};
 
@@ -31,6 +34,7 @@ pub(crate) fn furnish(store: &Store) {
         let class = json!({"metadata": {"name": name}, "value": value, "description": text});
         store.create(priority::CLASSES, class).expect("the store has no priority classes yet");
     }
+    store.create(storage::CLASSES, storage::standard()).expect("the store has no classes yet");
 }
 
 /// Changes a new object as the plugins do, before it is validated.
@@ -39,8 +43,28 @@ pub(crate) fn furnish(store: &Store) {
 /// What a plugin refuses.
 pub(crate) fn mutate(store: &Store, row: &Row, object: &mut Value) -> Result<(), Error> {
     match &*row.qualified() {
-        "pods" => priority::pod(store, row, object),
+        "pods" => {
+            limit_range::fill_in(store, object);
+            priority::pod(store, row, object)
+        }
+        "persistentvolumeclaims" => {
+            storage::claim(store, object);
+            Ok(())
+        }
+        "persistentvolumes" => {
+            storage::volume(object);
+            Ok(())
+        }
         "priorityclasses.scheduling.k8s.io" => priority::class(store, row, object),
         _ => Ok(()),
     }
+}
+
+/// Looks at a valid new object for the last time: quotas are charged for it here.
+///
+/// # Errors
+/// What a plugin refuses.
+pub(crate) fn check(store: &Store, row: &Row, object: &Value, dry_run: bool) -> Result<(), Error> {
+    limit_range::check(store, row, object)?;
+    quota::charge(store, row, object, dry_run)
 }

@@ -14,6 +14,8 @@ pub(crate) mod disruption;
 mod garbage;
 mod job;
 mod queue;
+mod quota;
+mod volumes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,4 +76,6 @@ pub(crate) fn start_all(shared: &Arc<Shared>) {
     start(shared, job::Jobs::default());
     start(shared, cronjob::CronJobs::default());
     start(shared, disruption::Disruptions);
+    start(shared, quota::Quotas);
+    volumes::start_all(shared);
 }

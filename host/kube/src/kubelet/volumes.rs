@@ -50,17 +50,25 @@ fn make(ctx: &Ctx, pod: &Pod, spec: &Spec) -> Result<Volume, String> {
     Ok(volume)
 }
 
-/// The volume behind a claim: it outlives pods. (Provisioning takes no time here.)
+/// The volume behind a claim: it outlives pods.
 fn claim(ctx: &Ctx, name: &str) -> Result<Volume, String> {
     let namespace = &ctx.cell.namespace;
     let found = ctx.shared.store.get("persistentvolumeclaims", namespace, name);
     let Some(claim) = found else {
         return Err(format!("persistentvolumeclaim {name:?} not found"));
     };
-    let key = object::uid(&claim).to_owned();
+    let bound = claim["spec"]["volumeName"].as_str().unwrap_or("");
+    let Some(behind) = ctx.shared.store.get("persistentvolumes", "", bound) else {
+        return Err(format!("PVC {namespace}/{name} is not bound"));
+    };
+    if behind["spec"]["claimRef"]["uid"] != object::uid(&claim) {
+        return Err(format!("PVC {namespace}/{name} is not bound"));
+    }
+    // What was written stays with the volume, whoever claims it.
+    let key = object::uid(&behind).to_owned();
     let mut claims = ctx.shared.claims.lock().expect("claims lock");
     let volume = claims.entry(key).or_insert_with(|| {
-        let size = quantity::of(&claim["spec"]["resources"]["requests"]["storage"]);
+        let size = quantity::of(&behind["spec"]["capacity"]["storage"]);
         let quota = size.and_then(|m| u64::try_from(m / 1000).ok());
         Volume::new(&ctx.shared.sim, name, VolumeOptions { quota, read_only: false })
     });

@@ -29,7 +29,6 @@ use crate::events::{About, Recorder};
 use crate::store::watch::Change;
 use crate::store::{Object, Part, Store, WriteOptions, object};
 
-pub(crate) use self::filter::tolerates;
 pub(crate) use self::volumes::{SELECTED_NODE, reaches};
 
 /// Starts the scheduler.

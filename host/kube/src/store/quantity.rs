@@ -70,9 +70,43 @@ pub fn of(value: &Value) -> Option<i128> {
     }
 }
 
+/// An amount in thousandths as Kubernetes writes it (`Quantity.String`): with the largest suffix
+/// that leaves a whole number; `binary` for Ki, Mi, ...
+pub fn format(millis: i128, binary: bool) -> String {
+    if millis % 1000 != 0 {
+        return format!("{millis}m");
+    }
+    let (step, suffixes) = if binary {
+        (1024, ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"])
+    } else {
+        (1000, ["", "k", "M", "G", "T", "P", "E"])
+    };
+    let (mut value, mut suffix) = (millis / 1000, 0);
+    while value != 0 && value % step == 0 && suffix + 1 < suffixes.len() {
+        value /= step;
+        suffix += 1;
+    }
+    format!("{value}{}", suffixes[suffix])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_are_written_with_the_largest_suffix() {
+        for (amount, binary, want) in [
+            (500, false, "500m"),
+            (1000, false, "1"),
+            (1_000_000, false, "1k"),
+            (1000 << 30, true, "1Gi"),
+            (1000 * 1536, true, "1536"),
+            (1000 << 30, false, "1073741824"),
+            (0, true, "0"),
+        ] {
+            assert_eq!(format(amount, binary), want);
+        }
+    }
 
     #[test]
     fn quantities() {

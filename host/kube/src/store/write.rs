@@ -53,6 +53,7 @@ impl Store {
         if self.get(resource, namespace, name).is_some() {
             return Err(Error::already_exists(&row, name));
         }
+        crate::admission::check(self, &row, &object, options.dry_run)?;
         if options.dry_run {
             return Ok(Object::new(object));
         }

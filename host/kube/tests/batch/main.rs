@@ -10,4 +10,6 @@ mod cronjobs;
 mod eviction;
 mod jobs;
 mod jobs_property;
+mod quota;
 mod scheduling;
+mod storage;

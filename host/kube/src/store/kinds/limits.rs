@@ -5,8 +5,14 @@ use crate::store::resource::Resource;
 /// The rows.
 pub(super) fn rows() -> Vec<Resource> {
     vec![
-        Resource::new("", "v1", "limitranges", "LimitRange").short(&["limits"]).create_on_update(),
-        Resource::new("", "v1", "resourcequotas", "ResourceQuota").short(&["quota"]).status(),
+        Resource::new("", "v1", "limitranges", "LimitRange")
+            .short(&["limits"])
+            .create_on_update()
+            .hooks(crate::admission::limit_range::HOOKS),
+        Resource::new("", "v1", "resourcequotas", "ResourceQuota")
+            .short(&["quota"])
+            .status()
+            .hooks(crate::admission::quota::HOOKS),
         Resource::new("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass")
             .cluster()
             .short(&["pc"])

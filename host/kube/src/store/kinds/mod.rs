@@ -23,6 +23,7 @@ pub mod pod_resources;
 pub mod schedule;
 pub mod service;
 mod storage;
+mod volumes;
 
 use super::resource::{Hooks, Resource};
 

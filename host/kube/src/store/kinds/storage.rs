@@ -8,16 +8,19 @@ pub(super) fn rows() -> Vec<Resource> {
         Resource::new("", "v1", "persistentvolumes", "PersistentVolume")
             .cluster()
             .short(&["pv"])
-            .status(),
+            .status()
+            .hooks(super::volumes::VOLUME),
         Resource::new("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
             .short(&["pvc"])
-            .status(),
+            .status()
+            .hooks(super::volumes::CLAIM),
         Resource::new("storage.k8s.io", "v1", "csidrivers", "CSIDriver").cluster(),
         Resource::new("storage.k8s.io", "v1", "csinodes", "CSINode").cluster(),
         Resource::new("storage.k8s.io", "v1", "csistoragecapacities", "CSIStorageCapacity"),
         Resource::new("storage.k8s.io", "v1", "storageclasses", "StorageClass")
             .cluster()
-            .short(&["sc"]),
+            .short(&["sc"])
+            .hooks(super::volumes::CLASS),
         Resource::new("storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment")
             .cluster()
             .status(),
