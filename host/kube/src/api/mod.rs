@@ -13,6 +13,7 @@ mod body;
 mod discovery;
 mod eviction;
 pub mod log;
+mod metrics;
 mod objects;
 mod openapi;
 mod patch;

@@ -2,7 +2,7 @@
 
 use super::request::Request;
 use super::response::{Body, Response};
-use super::{Api, discovery, log, openapi};
+use super::{Api, discovery, log, metrics, openapi};
 use crate::store::{Error, Row};
 
 /// A resource path taken apart.
@@ -34,6 +34,12 @@ impl Api {
                 return discovery::get(&self.store, request, &parts);
             }
             _ => {}
+        }
+        if let ["apis", "metrics.k8s.io", "v1beta1", rest @ ..] = &parts[..]
+            && get
+            && !rest.is_empty()
+        {
+            return metrics::get(&self.store, request, rest);
         }
         let target = self.target(&parts)?;
         self.resource(request, &target)

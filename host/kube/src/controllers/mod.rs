@@ -9,6 +9,7 @@
 //! own: everything is read from the store, so that it may be stopped and started at any time.
 
 mod apps;
+mod autoscale;
 mod cronjob;
 pub(crate) mod disruption;
 mod garbage;
@@ -77,5 +78,6 @@ pub(crate) fn start_all(shared: &Arc<Shared>) {
     start(shared, cronjob::CronJobs::default());
     start(shared, disruption::Disruptions);
     start(shared, quota::Quotas);
+    start(shared, autoscale::Autoscalers::default());
     volumes::start_all(shared);
 }

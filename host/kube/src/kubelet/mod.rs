@@ -20,6 +20,7 @@ mod handler;
 mod heartbeat;
 mod hooks;
 mod log;
+mod measure;
 pub(crate) mod node;
 mod pod;
 mod probes;
@@ -41,6 +42,7 @@ use node::NodeCell;
 /// Starts the kubelets.
 pub(crate) fn start(shared: &Arc<Shared>) {
     volumes::follow(shared);
+    measure::start(shared);
     let all = shared.clone();
     shared.sim.spawn(async move {
         let mut pods = all.store.informer("pods");

@@ -29,6 +29,7 @@ pub mod quantity;
 pub mod resource;
 pub mod selector;
 pub mod typed;
+pub mod usage;
 pub mod watch;
 mod write;
 
@@ -62,6 +63,7 @@ pub struct Store {
     sim: Handle,
     trace: Trace,
     place: PlaceId,
+    measured: usage::Measured,
     /// Whether its writes may be made to fail; see [`Store::set_conflicts`].
     shaken: bool,
 }
@@ -190,6 +192,7 @@ impl Store {
             sim: sim.clone(),
             trace: trace.clone(),
             place: 0,
+            measured: usage::Measured::default(),
             shaken: false,
         }
     }
@@ -208,6 +211,11 @@ impl Store {
     /// The same store, used by what is at `place`: its changes appear there in the trace.
     pub fn acting_at(&self, place: PlaceId) -> Store {
         Store { place, ..self.clone() }
+    }
+
+    /// What programs use, as last measured.
+    pub fn measured(&self) -> &usage::Measured {
+        &self.measured
     }
 
     /// The executor of the world.

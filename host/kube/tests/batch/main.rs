@@ -6,6 +6,7 @@ mod cluster;
 #[path = "../pod_life/program.rs"]
 mod program;
 
+mod autoscaling;
 mod cronjobs;
 mod eviction;
 mod jobs;

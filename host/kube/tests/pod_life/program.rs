@@ -5,7 +5,7 @@
 //! with 0 after S seconds), `serve PORT` (HTTP, until the end; see [`Programs::answer`]),
 //! `say TEXT`, `write PATH TEXT`, `read PATH` (says what is in it), `env NAME` (says it),
 //! `healthy` (ends with 0 or 1; see [`Programs::answer`]), `get HOST PORT` (says the status of
-//! an HTTP answer), `stay`.
+//! an HTTP answer), `burn MILLICORES` (from now on it computes so much), `stay`.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -76,6 +76,7 @@ impl Runtime for Programs {
             over: Signal::new(),
             on_term: Mutex::new(OnTerm::End),
             tasks: Mutex::default(),
+            burning: Mutex::default(),
         });
         state.note("start");
         let script = state.clone();
@@ -103,6 +104,8 @@ struct State {
     over: Signal,
     on_term: Mutex<OnTerm>,
     tasks: Mutex<Vec<Task>>,
+    /// Millicores since when, in ns, and what was computed before.
+    burning: Mutex<(u64, u64, u64)>,
 }
 
 impl State {
@@ -182,7 +185,8 @@ impl Running for Program {
     }
 
     fn cpu_nanos(&self) -> u64 {
-        0
+        let (millicores, since, before) = *self.0.burning.lock().unwrap();
+        before + (self.0.sim.now().as_nanos() - since) / 1000 * millicores
     }
 }
 
@@ -228,6 +232,13 @@ async fn run(state: &Arc<State>, spec: &StartSpec) -> i32 {
                 say(&get(spec, &host, port).await);
             }
             "healthy" => return i32::from(state.answer() > 399),
+            "burn" => {
+                let millicores = next().parse().unwrap();
+                let now = state.sim.now().as_nanos();
+                let mut burning = state.burning.lock().unwrap();
+                let before = burning.2 + (now - burning.1) / 1000 * burning.0;
+                *burning = (millicores, now, before);
+            }
             "stay" => std::future::pending().await,
             other => panic!("a script has no word {other:?}"),
         }

@@ -4,6 +4,7 @@ mod access;
 pub mod apps;
 mod apps_defaults;
 mod apps_validation;
+mod autoscaler;
 mod autoscaling;
 mod batch;
 pub mod budget;

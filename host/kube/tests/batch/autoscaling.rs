@@ -1,0 +1,155 @@
+//! The autoscaler and what it measures.
+
+use podlab_kube::api::{Api, Body, Request};
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, container, with};
+
+const AUTOSCALERS: &str = "horizontalpodautoscalers.autoscaling";
+const TARGET: &str = "replicationcontrollers";
+
+fn target(c: &Cluster, replicas: i64, script: &str) {
+    let c1 = with(
+        container("c", script),
+        json!({"resources": {"requests": {"cpu": "100m", "memory": "2Mi"}}}),
+    );
+    let pod = json!({"metadata": {"labels": {"app": "w"}}, "spec": {"containers": [c1]}});
+    c.create(
+        TARGET,
+        json!({"metadata": {"name": "w", "namespace": "default"},
+        "spec": {"replicas": replicas, "selector": {"app": "w"}, "template": pod}}),
+    );
+}
+
+fn autoscaler(c: &Cluster, spec: Value) {
+    let spec = with(
+        json!({"scaleTargetRef": {"apiVersion": "v1", "kind": "ReplicationController", "name": "w"}, "maxReplicas": 10}),
+        spec,
+    );
+    c.create(AUTOSCALERS, json!({"metadata": {"name": "h", "namespace": "default"}, "spec": spec}));
+}
+
+fn cpu(percent: i64) -> Value {
+    json!([{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": percent}}}])
+}
+
+fn replicas(c: &Cluster) -> Value {
+    c.store.get(TARGET, "default", "w").unwrap()["spec"]["replicas"].clone()
+}
+
+fn hpa(c: &Cluster) -> Value {
+    c.store.get(AUTOSCALERS, "default", "h").unwrap()["status"].clone()
+}
+
+fn condition(c: &Cluster, kind: &str) -> String {
+    let status = hpa(c);
+    let all = status["conditions"].as_array().unwrap();
+    let found = all.iter().find(|x| x["type"] == kind).unwrap_or_else(|| panic!("no {kind}"));
+    format!("{} {}", found["status"].as_str().unwrap(), found["reason"].as_str().unwrap())
+}
+
+fn get(c: &Cluster, path: &str) -> Value {
+    let Body::Full(bytes) = Api::new(&c.store).handle(&Request::new("GET", path)).body else {
+        panic!("a stream")
+    };
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+#[test]
+fn what_pods_and_nodes_use_is_measured_and_changes_nothing() {
+    let mut c = Cluster::with(7, 1, Default::default());
+    c.pod(
+        "p",
+        json!({"containers": [container("a", "burn 250 stay"), container("b", "burn 50 stay")]}),
+    );
+    c.until(14.0);
+    let before = c.store.version();
+    assert_eq!(get(&c, "/apis/metrics.k8s.io/v1beta1/pods")["items"], json!([]));
+    c.until(31.0);
+    let pod = get(&c, "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/p");
+    assert_eq!(pod["kind"], "PodMetrics");
+    assert_eq!(pod["window"], "15s");
+    assert_eq!(
+        pod["containers"],
+        json!([
+        {"name": "a", "usage": {"cpu": "250000000n", "memory": "1024Ki"}},
+        {"name": "b", "usage": {"cpu": "50000000n", "memory": "1024Ki"}}])
+    );
+    let nodes = get(&c, "/apis/metrics.k8s.io/v1beta1/nodes");
+    assert_eq!(nodes["items"][0]["usage"], json!({"cpu": "300000000n", "memory": "2048Ki"}));
+    // Only the lease of the node was renewed meanwhile.
+    let leases = c.store.list("leases.coordination.k8s.io", None);
+    let newest = leases
+        .iter()
+        .map(|l| l["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap())
+        .max();
+    assert!(c.store.version() - before <= 2 && newest == Some(c.store.version()));
+    let none = get(&c, "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/x");
+    assert_eq!(none["message"], "podmetrics.metrics.k8s.io \"default/x\" not found");
+}
+
+#[test]
+fn it_grows_with_the_load_and_says_why() {
+    let mut c = Cluster::new();
+    target(&c, 4, "burn 90 stay");
+    autoscaler(&c, json!({"metrics": cpu(50)}));
+    c.until(10.0);
+    assert_eq!(condition(&c, "ScalingActive"), "False FailedGetResourceMetric");
+    assert!(c.events("h").iter().any(|e| e == "Warning FailedGetResourceMetric: failed to get cpu resource metric value: failed to get cpu utilization: unable to get metrics for resource cpu: no metrics returned from resource metrics API"), "{:?}", c.events("h"));
+    let mut second = 10;
+    while replicas(&c) == 4 && second < 60 {
+        second += 1;
+        c.until(f64::from(second));
+    }
+    // ceil(4 * 90/50)
+    assert_eq!(replicas(&c), 8);
+    let status = hpa(&c);
+    assert_eq!(
+        status["currentMetrics"][0]["resource"]["current"],
+        json!({"averageUtilization": 90, "averageValue": "90m"})
+    );
+    assert_eq!(status["desiredReplicas"], 8);
+    assert_eq!(condition(&c, "ScalingActive"), "True ValidMetricFound");
+    assert_eq!(condition(&c, "ScalingLimited"), "False DesiredWithinRange");
+    assert!(c.events("h").contains(&"Normal SuccessfulRescale: New size: 8; reason: cpu resource utilization (percentage of request) above target".into()), "{:?}", c.events("h"));
+}
+
+#[test]
+fn within_the_tolerance_nothing_changes_and_down_it_goes_after_five_minutes() {
+    let mut c = Cluster::new();
+    target(&c, 3, "burn 55 sleep 400 burn 5 stay");
+    autoscaler(&c, json!({"metrics": cpu(50)}));
+    c.until(390.0);
+    assert_eq!(replicas(&c), 3);
+    assert!(!c.events("h").iter().any(|e| e.contains("SuccessfulRescale")));
+    c.until(600.0);
+    assert_eq!(replicas(&c), 3);
+    assert_eq!(condition(&c, "AbleToScale"), "True ScaleDownStabilized");
+    c.until(760.0);
+    assert_eq!(replicas(&c), 1);
+    assert!(c.events("h").contains(
+        &"Normal SuccessfulRescale: New size: 1; reason: All metrics below target".into()
+    ));
+}
+
+#[test]
+fn limits_and_other_metrics() {
+    let mut c = Cluster::new();
+    target(&c, 2, "burn 400 stay");
+    autoscaler(
+        &c,
+        json!({"minReplicas": 1, "maxReplicas": 3, "metrics": [
+        {"type": "Resource", "resource": {"name": "memory", "target": {"type": "AverageValue", "averageValue": "1Mi"}}},
+        {"type": "ContainerResource", "containerResource": {"name": "cpu", "container": "c", "target": {"type": "Utilization", "averageUtilization": 50}}},
+        {"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "3"}}}]}),
+    );
+    c.until(70.0);
+    assert_eq!(replicas(&c), 3, "one metric that fails does not keep it from growing");
+    assert_eq!(condition(&c, "ScalingLimited"), "True TooManyReplicas");
+    assert!(c.events("h").iter().any(|e| e.starts_with("Warning FailedGetExternalMetric")));
+    let bad = json!({"metadata": {"name": "x", "namespace": "default"}, "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "w"}, "minReplicas": 5, "maxReplicas": 2}});
+    assert_eq!(
+        c.store.create(AUTOSCALERS, bad).unwrap_err().message,
+        "HorizontalPodAutoscaler.autoscaling \"x\" is invalid: spec.maxReplicas: Invalid value: 2: must be greater than or equal to `minReplicas`"
+    );
+}
