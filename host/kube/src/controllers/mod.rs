@@ -14,6 +14,7 @@ mod cronjob;
 pub(crate) mod disruption;
 mod garbage;
 mod job;
+mod nodes;
 mod queue;
 mod quota;
 mod volumes;
@@ -80,4 +81,5 @@ pub(crate) fn start_all(shared: &Arc<Shared>) {
     start(shared, quota::Quotas);
     start(shared, autoscale::Autoscalers::default());
     volumes::start_all(shared);
+    nodes::start_all(shared);
 }

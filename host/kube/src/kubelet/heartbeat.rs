@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::node::{LEASE, NodeCell, conditions};
 use crate::control_plane::Shared;
 use crate::events::About;
-use crate::store::{DeleteOptions, Object, object};
+use crate::store::{Object, object};
 
 const LEASES: &str = "leases.coordination.k8s.io";
 const NAMESPACE: &str = "kube-node-lease";
@@ -48,7 +48,7 @@ pub(crate) fn start(shared: &Arc<Shared>, node: &Arc<NodeCell>) {
 }
 
 /// The node was lost at this instant: what the node lifecycle controller does about it, unless
-/// it comes back.
+/// it comes back. Pods are driven away by the taint; see the taint eviction controller.
 pub(crate) fn lost(shared: &Arc<Shared>, node: &Arc<NodeCell>) {
     let boots = node.lock().boots;
     let (shared, node) = (shared.clone(), node.clone());
@@ -68,33 +68,8 @@ pub(crate) fn lost(shared: &Arc<Shared>, node: &Arc<NodeCell>) {
         let events = shared.events.of("node-controller", "");
         let text = format!("Node {} status is now: NodeNotReady", node.spec.name);
         events.normal(&about, "NodeNotReady", &text);
-        let since = shared.sim.now();
         for pod in pods_on(&shared, &node) {
             unready(&shared, &pod);
-        }
-        // Whoever tolerates the taint for a while stays for that long.
-        let mut left: Vec<(Time, Object)> = pods_on(&shared, &node)
-            .into_iter()
-            .filter_map(|p| Some((since + Duration::from_secs(tolerated(&p)?), p)))
-            .collect();
-        left.sort_by_key(|(at, p)| (*at, object::name(p).to_owned()));
-        for (at, pod) in left {
-            shared.sim.sleep_until(at).await;
-            if !dead() {
-                return;
-            }
-            let events = shared.events.of("taint-eviction-controller", "");
-            let text = format!(
-                "Marking for deletion Pod {}/{}",
-                object::namespace(&pod),
-                object::name(&pod)
-            );
-            events.normal(&About::object(&pod), "TaintManagerEviction", &text);
-            let options =
-                DeleteOptions { uid: Some(object::uid(&pod).into()), ..DeleteOptions::default() };
-            // It may be gone, or going, by now.
-            let _ =
-                shared.store.delete("pods", object::namespace(&pod), object::name(&pod), &options);
         }
     });
 }
@@ -175,20 +150,4 @@ fn unready(shared: &Shared, pod: &Object) {
         }
     }
     let _ = shared.store.update_status("pods", new);
-}
-
-/// How many seconds a pod stays on an unreachable node; `None` is for ever.
-fn tolerated(pod: &Value) -> Option<u64> {
-    let all = pod["spec"]["tolerations"].as_array();
-    let fits = |t: &&Value| {
-        let key = t["key"].as_str().unwrap_or("");
-        let effect = t["effect"].as_str().unwrap_or("");
-        (key == UNREACHABLE || (key.is_empty() && t["operator"] == "Exists"))
-            && (effect.is_empty() || effect == "NoExecute")
-    };
-    let found: Vec<&Value> = all.into_iter().flatten().filter(fits).collect();
-    if found.is_empty() {
-        return Some(0);
-    }
-    found.iter().filter_map(|t| t["tolerationSeconds"].as_u64()).min()
 }

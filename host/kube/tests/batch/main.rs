@@ -11,6 +11,7 @@ mod cronjobs;
 mod eviction;
 mod jobs;
 mod jobs_property;
+mod nodes;
 mod quota;
 mod scheduling;
 mod storage;
