@@ -49,6 +49,7 @@ fn stages() -> Vec<Stage> {
         stage("scenarios", "the patterns' scenarios, 20 seeds each", nothing, scenarios),
         stage("kubectl", "the real kubectl against a world", needs_kubectl, kubectl),
         stage("browser", "a real browser on the page", needs_browser, browser),
+        stage("exports", "exported traces in the tools that others wrote", needs_tshark, exports),
         stage("clippy", "lints, with warnings as errors", nothing, clippy),
         stage("docs", "documentation, with warnings as errors", nothing, docs),
         stage(
@@ -153,6 +154,11 @@ fn needs_deny() -> Option<String> {
 fn needs_kubectl() -> Option<String> {
     let there = shell::find("kubectl").is_some();
     (!there).then(|| "kubectl is not installed: https://kubernetes.io/docs/tasks/tools/".into())
+}
+
+fn needs_tshark() -> Option<String> {
+    let there = shell::find("tshark").is_some();
+    (!there).then(|| "tshark is not installed: apt-get install tshark".into())
 }
 
 fn needs_browser() -> Option<String> {
@@ -277,6 +283,10 @@ fn kubectl() -> Result<Count> {
     let mut test = cargo(&["test", "--workspace", "--test", "kubectl", "--", "--include-ignored"]);
     test.env("PODLAB", built()?);
     counted(test)
+}
+
+fn exports() -> Result<Count> {
+    counted(cargo(&["test", "--workspace", "--test", "exports", "--", "--include-ignored"]))
 }
 
 fn browser() -> Result<Count> {
