@@ -31,7 +31,7 @@ fn start<F: Future<Output = Result<(), String>> + 'static>(
 
 fn leaf(shard: &str, more: &[&str]) -> u16 {
     let shard = format!("--shard={shard}");
-    let words = [&[shard.as_str(), "--documents=500"], more].concat();
+    let words = [&[shard.as_str(), "--documents=500", "--read-time=0"], more].concat();
     start(&search_leaf::SPEC, search_leaf::run, &words)
 }
 

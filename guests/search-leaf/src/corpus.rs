@@ -17,6 +17,9 @@ const MEAN: u64 = LENGTH.0 + LENGTH.1 / 2;
 /// Terms of one query.
 pub const MAX_TERMS: usize = 8;
 
+/// No place.
+const NONE: usize = usize::MAX;
+
 /// A stream of numbers (SplitMix64).
 struct Numbers(u64);
 
@@ -91,12 +94,11 @@ impl Corpus {
     /// that weighs rare words by how many documents *of this shard* have them would rank the same
     /// document differently on different shards, and the merged answer would be wrong.
     pub fn search(&self, terms: &[String], k: usize) -> (Vec<Hit>, u64) {
-        let mut wanted: Vec<u16> = Vec::new();
-        for term in terms.iter().take(MAX_TERMS) {
-            if let Some(id) = self.words.iter().position(|w| w == term)
-                && !wanted.contains(&(id as u16))
-            {
-                wanted.push(id as u16);
+        // The place of each word among the terms: one look for each word that is read.
+        let mut places = vec![NONE; self.words.len()];
+        for (n, term) in terms.iter().take(MAX_TERMS).enumerate() {
+            if let Some(id) = self.words.iter().position(|w| w == term) {
+                places[id] = n;
             }
         }
         let (mut best, mut matches): (Vec<(u64, u32, usize)>, u64) = (Vec::new(), 0);
@@ -104,8 +106,8 @@ impl Corpus {
             let text = self.text(place);
             let mut counts = [0u64; MAX_TERMS];
             for token in text {
-                for (count, id) in counts.iter_mut().zip(&wanted) {
-                    *count += u64::from(token == id);
+                if let Some(count) = counts.get_mut(places[*token as usize]) {
+                    *count += 1;
                 }
             }
             // tf / (tf + 1.2 * (0.25 + 0.75 * length / mean)), as in BM25.

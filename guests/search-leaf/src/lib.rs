@@ -25,7 +25,8 @@ pub const SPEC: Spec = Spec {
     options: &[
         opt("listen", "ADDR", "0.0.0.0:8080", "where to listen"),
         opt("shard", "I/N", "0/1", "which part of the corpus: 0/8 to 7/8"),
-        opt("documents", "N", "8000", "how many documents all shards have together"),
+        opt("documents", "N", "1600", "how many documents all shards have together"),
+        opt("read-time", "TIME", "0.1ms", "how long the disk takes for a document"),
         opt("corpus-seed", "N", "1", "what the documents are made from"),
         opt("straggle-percent", "P", "0", "of a hundred answers so many are late"),
         opt("straggle-time", "TIME", "200ms", "by this much"),
@@ -39,6 +40,8 @@ struct Leaf {
     salt: u64,
     straggle: Cell<u64>,
     late: Duration,
+    /// For all documents of the shard.
+    reading: Duration,
     wrong: u64,
     asked: Cell<u64>,
 }
@@ -66,8 +69,10 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
     };
     let corpus = Corpus::new(args.number("corpus-seed")?, documents, shard, shards);
     log::info("corpus", &[("documents", &corpus.documents()), ("shard", &text)]);
+    let reading = args.duration("read-time")? * corpus.documents() as u32;
     let leaf = Rc::new(Leaf {
         corpus,
+        reading,
         salt: salt(shard),
         straggle: Cell::new(percent("straggle-percent")?),
         late: args.duration("straggle-time")?,
@@ -136,7 +141,7 @@ impl Leaf {
         }
     }
 
-    /// Counts the question, is late if it is this one's turn, and gives a number below 100 that
+    /// Counts the question, waits for the disk, is late if it is this one's turn, and gives a number below 100 that
     /// looks like chance: the same for the same question of the same
     /// replica.
     async fn chance(&self) -> u64 {
@@ -145,9 +150,8 @@ impl Leaf {
         let mix = (n ^ self.salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mix = (mix ^ (mix >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let chance = (mix >> 33) % 100;
-        if chance < self.straggle.get() {
-            sleep(self.late).await;
-        }
+        let late = if chance < self.straggle.get() { self.late } else { Duration::ZERO };
+        sleep(self.reading + late).await;
         chance
     }
 
