@@ -63,7 +63,7 @@ impl Controller for CronJobs {
             && let Ok(schedule) = schedule(object)
             && let Some(wait) = until_next(object, &schedule, sim.unix_nanos())
         {
-            at = at + wait;
+            at += wait;
         }
         self.due.insert(key.clone(), at);
         vec![key]

@@ -157,6 +157,9 @@ impl Neighbours {
             far: Counts::new(),
             refused: Default::default(),
         };
+        if out.affinity.is_empty() && out.anti.is_empty() && !cluster.anyone_picky() {
+            return out;
+        }
         for (name, _, node) in cluster.present() {
             for other in cluster.pods_on(name, pod) {
                 out.look_at(pod, &other.object, node, store);
@@ -223,6 +226,9 @@ pub(super) fn pod_preference(
     let mut ours = preferred(&pod.object, "podAffinity", 1, store);
     ours.extend(preferred(&pod.object, "podAntiAffinity", -1, store));
     let mut out: BTreeMap<(String, String), i128> = BTreeMap::new();
+    if ours.is_empty() && !cluster.anyone_picky() {
+        return out;
+    }
     for (name, _, node) in cluster.present() {
         let mut add = |term: &Term| {
             if let Some(value) = domain(node, &term.topology) {
@@ -231,7 +237,7 @@ pub(super) fn pod_preference(
         };
         for other in cluster.pods_on(name, pod) {
             ours.iter().filter(|t| t.wants(&other.object)).for_each(&mut add);
-            if other.object["spec"]["affinity"].is_object() {
+            if other.picky {
                 // What must be near counts a little for those who come later.
                 let mut theirs = terms(&other.object, "podAffinity", store);
                 theirs.extend(preferred(&other.object, "podAffinity", 1, store));

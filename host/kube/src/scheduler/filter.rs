@@ -60,8 +60,7 @@ impl<'a> Filters<'a> {
             return no("node(s) didn't have free ports for the requested pod ports", true);
         }
         let mut short = Vec::new();
-        let count = cluster.pods_on(name, self.pod).count() as i128;
-        if (count + 1) * 1000 > node.allocatable("pods") {
+        if (cluster.count(name, self.pod) + 1) * 1000 > node.allocatable("pods") {
             short.push("Too many pods".to_owned());
         }
         for (resource, wanted) in &self.pod.request {

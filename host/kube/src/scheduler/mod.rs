@@ -130,7 +130,7 @@ impl Scheduler {
             self.arrived.remove(&key);
             let Some(name) = self.placed.remove(&key) else { return false };
             if let Some(node) = self.cluster.nodes.get_mut(&name) {
-                node.pods.remove(&key);
+                node.remove(&key);
             }
             return true;
         }
@@ -160,7 +160,7 @@ impl Scheduler {
         self.cluster.nominated.remove(key);
         self.arrived.remove(key);
         let node = self.cluster.nodes.entry(name.to_owned()).or_default();
-        node.pods.insert(key.clone(), PodInfo::new(pod));
+        node.add(key, PodInfo::new(pod));
         self.placed.insert(key.clone(), name.to_owned());
     }
 

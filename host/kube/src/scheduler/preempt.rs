@@ -61,7 +61,7 @@ impl Scheduler {
         let cost = |c: &Candidate| {
             let priorities = || c.victims.iter().map(PodInfo::priority);
             let top = priorities().max().unwrap_or(i64::MIN);
-            let oldest = c.victims.iter().filter(|p| p.priority() == top).map(|p| started(p)).min();
+            let oldest = c.victims.iter().filter(|p| p.priority() == top).map(started).min();
             // Sums are of offsets, as in Kubernetes, so that more pods are never cheaper.
             let sum: i128 = priorities().map(|p| i128::from(p) + (1 << 31)).sum();
             (c.violations, top, sum, c.victims.len(), Reverse(oldest))

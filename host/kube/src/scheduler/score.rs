@@ -10,10 +10,6 @@ use crate::store::Store;
 
 /// A score is at most this, in hundredths of Kubernetes' 100.
 const FULL: i128 = 10_000;
-/// What a pod that asks for nothing is taken to ask for (`util/pod_resources.go`).
-const CPU: i128 = 100;
-const MEMORY: i128 = 200 * 1024 * 1024 * 1000;
-
 /// The points of each of the `nodes`.
 pub(super) fn points(
     filters: &Filters<'_>,
@@ -49,13 +45,9 @@ pub(super) fn points(
 }
 
 fn usage(pod: &PodInfo, cluster: &Cluster, node: &str) -> [(i128, i128); 2] {
-    [("cpu", CPU), ("memory", MEMORY)].map(|(resource, least)| {
-        let of = |p: &PodInfo| match p.wants(resource) {
-            0 => least,
-            wanted => wanted,
-        };
-        let used: i128 = cluster.pods_on(node, pod).map(of).sum();
-        (used + of(pod), cluster.nodes[node].allocatable(resource))
+    [(0, "cpu"), (1, "memory")].map(|(which, resource)| {
+        let used = cluster.weight(node, pod, which) + pod.weight[which];
+        (used, cluster.nodes[node].allocatable(resource))
     })
 }
 

@@ -15,3 +15,4 @@ mod nodes;
 mod quota;
 mod scheduling;
 mod storage;
+mod tables;

@@ -122,7 +122,7 @@ fn scopes_and_counts_are_kept_apart() {
 
 #[test]
 fn a_quota_is_never_exceeded() {
-    for seed in 0..40 {
+    for seed in 0..20 {
         let mut rng = Rng::named(seed, "test/quota");
         let mut c = Cluster::with(seed, 2, Default::default());
         ns(&mut c);

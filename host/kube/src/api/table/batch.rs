@@ -131,12 +131,9 @@ pub(super) fn job(o: &Value, now: u64) -> Vec<Value> {
         "Failed"
     } else if object::deleting(o) {
         "Terminating"
-    } else if let Some(kind) =
-        ["Suspended", "FailureTarget", "SuccessCriteriaMet"].into_iter().find(|k| holds(k))
-    {
-        kind
     } else {
-        "Running"
+        let known = ["Suspended", "FailureTarget", "SuccessCriteriaMet"];
+        known.into_iter().find(|k| holds(k)).unwrap_or("Running")
     };
     let done = status["succeeded"].as_i64().unwrap_or(0);
     let completions = match (spec["completions"].as_i64(), spec["parallelism"].as_i64()) {

@@ -87,7 +87,7 @@ pub(super) fn resource(
     let answer =
         |replicas| Answer { replicas, utilization: first.utilization, average: first.average };
     let up = first.ratio > 1000;
-    if groups.missing.is_empty() && !(up && !groups.unready.is_empty()) {
+    if groups.missing.is_empty() && (groups.unready.is_empty() || !up) {
         let steady = (1000 - first.ratio).abs() <= TOLERANCE;
         let wanted = ceil(first.exact, groups.ready);
         return Ok(answer(if steady { current } else { wanted }));

@@ -89,7 +89,7 @@ fn validate(o: &Value, errors: &mut Vec<FieldError>) {
             }
         };
         if !metric[source].is_object() {
-            let why = format!("must populate the given metric source");
+            let why = "must populate the given metric source";
             errors.push(FieldError::required(format!("{at}.{source}"), why));
             continue;
         }
