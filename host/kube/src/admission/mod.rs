@@ -6,6 +6,7 @@
 //! - a file for each plugin
 
 pub(crate) mod limit_range;
+pub(crate) mod pod_security;
 pub(crate) mod priority;
 pub(crate) mod quota;
 pub(crate) mod storage;
@@ -65,6 +66,9 @@ pub(crate) fn mutate(store: &Store, row: &Row, object: &mut Value) -> Result<(),
 /// # Errors
 /// What a plugin refuses.
 pub(crate) fn check(store: &Store, row: &Row, object: &Value, dry_run: bool) -> Result<(), Error> {
+    if row.qualified() == "pods" {
+        pod_security::check(store, row, object)?;
+    }
     limit_range::check(store, row, object)?;
     quota::charge(store, row, object, dry_run)
 }

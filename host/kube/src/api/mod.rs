@@ -69,7 +69,21 @@ impl Api {
                 format!("Request entity too large: limit is {BODY_LIMIT}"),
             ));
         }
-        self.dispatch(request).unwrap_or_else(|e| Response::error(&e))
+        let namespace = request
+            .path
+            .strip_prefix("/api/v1/namespaces/")
+            .filter(|name| request.mutates() && !name.contains('/'));
+        let Some(name) = namespace else {
+            return self.dispatch(request).unwrap_or_else(|e| Response::error(&e));
+        };
+        // Who begins to enforce a level is told which pods break it.
+        let old = self.store.get("namespaces", "", name);
+        let mut response = self.dispatch(request).unwrap_or_else(|e| Response::error(&e));
+        if let Some(new) = self.store.get("namespaces", "", name) {
+            let said = crate::admission::pod_security::warnings(&self.store, &new, old.as_deref());
+            response.warnings.extend(said);
+        }
+        response
     }
 }
 

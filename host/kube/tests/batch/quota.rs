@@ -1,5 +1,6 @@
 //! Quotas and limit ranges: the transcript `15-quota-limits`, and what must never happen.
 
+use podlab_kube::api::{Api, Request};
 use podlab_sim::Rng;
 use serde_json::{Value, json};
 
@@ -183,4 +184,37 @@ fn a_quota_is_never_exceeded() {
             .count();
         assert_eq!(used(&c)["pods"], live.to_string(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_namespace_that_enforces_a_level_refuses_pods_and_warns_of_those_it_has() {
+    let mut c = Cluster::new();
+    ns(&mut c);
+    c.create("pods", pod("a", json!({})));
+    c.create("pods", pod("c", json!({})));
+    let label =
+        json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
+    let request = Request::new("PATCH", "/api/v1/namespaces/q")
+        .with_body("application/merge-patch+json", label.to_string());
+    let response = Api::new(&c.store).handle(&request);
+    assert_eq!(
+        response.warnings,
+        [
+            "existing pods in namespace \"q\" violate the new PodSecurity enforce level \"restricted:latest\"",
+            "a (and 1 other pod): allowPrivilegeEscalation != false, unrestricted capabilities, runAsNonRoot != true, seccompProfile",
+        ]
+    );
+    assert_eq!(
+        refused(&c, "pods", pod("psa", json!({}))),
+        "pods \"psa\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"psa\" must set securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container \"psa\" must set securityContext.capabilities.drop=[\"ALL\"]), runAsNonRoot != true (pod or container \"psa\" must set securityContext.runAsNonRoot=true), seccompProfile (pod or container \"psa\" must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")"
+    );
+    let mut good = pod("good", json!({}));
+    good["spec"]["securityContext"] =
+        json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}});
+    good["spec"]["containers"][0]["securityContext"] =
+        json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
+    c.create("pods", good.clone());
+    good["metadata"]["name"] = "port".into();
+    good["spec"]["containers"][0]["ports"] = json!([{"containerPort": 80, "hostPort": 80}]);
+    assert!(refused(&c, "pods", good).ends_with("hostPort (container \"good\" uses hostPort 80)"));
 }
