@@ -32,7 +32,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("PODLAB_COMM
 #[command(
     name = "podlab",
     version = VERSION,
-    after_help = "Examples:\n  podlab up                                 the page, at http://127.0.0.1:7878\n  podlab test                               every scenario of every pattern\n  podlab test patterns/sidecar --seeds 20   one pattern, with 20 seeds\n\nExit codes: 0 all is well; 1 a check failed or a replay differs; 2 wrong usage; 3 it could not be done."
+    after_help = "Examples:\n  podlab up                                 the page, at http://127.0.0.1:7878\n  podlab test                               every scenario of every pattern\n  podlab test patterns/sidecar --seeds 20   one pattern, with 20 seeds\n\nExit codes: 0 all is well; 1 a check failed or a replay differs; 2 it cannot be told (a check is unknown, a goal was never reached); 3 wrong usage, or it could not be done."
 )]
 struct Args {
     #[command(subcommand)]
@@ -66,7 +66,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Args::parse().command {
+    let command = match Args::try_parse() {
+        Ok(args) => args.command,
+        Err(error) => {
+            // Nobody is left to tell if even this cannot be written.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 3 } else { 0 });
+        }
+    };
+    let result = match command {
         Command::Up(args) => up::run(args),
         Command::Test(args) => test::run(args),
         Command::Replay(args) => replay::run(args),

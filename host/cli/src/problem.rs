@@ -16,9 +16,9 @@ pub struct Problem {
 pub type Done = Result<ExitCode, Problem>;
 
 impl Problem {
-    /// 2: the command was given something it cannot use.
+    /// 3: the command was given something it cannot use.
     pub fn usage(message: impl Into<String>, remedy: impl Into<String>) -> Problem {
-        Problem { code: 2, message: message.into(), remedy: remedy.into() }
+        Problem { code: 3, message: message.into(), remedy: remedy.into() }
     }
 
     /// 3: it could not be done.

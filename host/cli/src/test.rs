@@ -1,17 +1,15 @@
 //! `podlab test`: the scenarios.
 
 use std::collections::VecDeque;
-use std::fs;
-use std::num::NonZero;
 use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use podlab_lab::{Catalogue, Pattern, Report, Runner, Scenario};
+use podlab_lab::{Catalogue, Pattern, Runner, Scenario};
 use podlab_server::app::pattern_images;
-use podlab_trace::Verdict;
+
+mod output;
+mod runs;
+mod twice;
 
 use crate::embedded;
 use crate::problem::{Done, Problem};
@@ -19,7 +17,7 @@ use crate::problem::{Done, Problem};
 /// Runs scenarios, and says which checks hold.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  podlab test\n  podlab test patterns/sidecar --seeds 20\n  podlab test sidecar --scenario logs-survive --seed 7\n  podlab test --format json > report.json\n\nWithout a PATH: the patterns inside this binary. A PATH is a pattern's folder, a folder of patterns, or the name of a pattern inside this binary."
+    after_help = "Examples:\n  podlab test\n  podlab test patterns/sidecar --seeds 20\n  podlab test sidecar --scenario logs-survive --seed 7\n  podlab test --format json > report.json\n  podlab test sidecar --seeds 5 --check-determinism\n\nWithout a PATH: the patterns inside this binary. A PATH is a pattern's folder, a folder of patterns, or the name of a pattern inside this binary."
 )]
 pub struct Args {
     /// Folders, or names of patterns.
@@ -33,6 +31,18 @@ pub struct Args {
     /// Only scenarios of this name.
     #[arg(long, value_name = "NAME")]
     scenario: Option<String>,
+    /// Goes on after a seed that fails.
+    #[arg(long)]
+    keep_going: bool,
+    /// Runs each seed in two processes, and stops at the first event that differs.
+    #[arg(long)]
+    check_determinism: bool,
+    /// Prints everything that was drawn from each seed.
+    #[arg(long)]
+    show_options: bool,
+    /// Prints digest and events of one run of this pattern: what `--check-determinism` compares.
+    #[arg(long, hide = true, value_name = "PATTERN", requires = "seed")]
+    print_events: Option<String>,
     /// How to report.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -54,6 +64,8 @@ enum Format {
     Text,
     /// One JSON document.
     Json,
+    /// JUnit's XML, for CI servers.
+    Junit,
 }
 
 struct Job<'a> {
@@ -65,7 +77,7 @@ struct Job<'a> {
     seed: u64,
 }
 
-/// Exit code 0 if all pass, 1 if not.
+/// Exit code 0 if all pass, 1 if one fails, 2 if it cannot be told.
 pub fn run(args: Args) -> Done {
     let began = Instant::now();
     embedded::complete()?;
@@ -88,7 +100,9 @@ pub fn run(args: Args) -> Done {
     let mut jobs = VecDeque::new();
     for (pattern, runner, scenarios) in &suites {
         for (name, scenario) in scenarios {
-            if args.scenario.as_ref().is_some_and(|s| s != name) {
+            if args.scenario.as_ref().is_some_and(|s| s != name)
+                || args.print_events.as_ref().is_some_and(|p| *p != pattern.file.name)
+            {
                 continue;
             }
             for seed in seeds.clone() {
@@ -104,8 +118,14 @@ pub fn run(args: Args) -> Done {
             format!("There are: {}.", names.join(", ")),
         ));
     }
-    let reports = run_all(jobs, &args)?;
-    report(&reports, &args, began.elapsed().as_secs_f64())
+    if args.print_events.is_some() {
+        return twice::print(&jobs[0]);
+    }
+    if args.check_determinism {
+        return twice::compare(&jobs, &args);
+    }
+    let reports = runs::all(jobs, &args)?;
+    Ok(output::report(&reports, &args, began.elapsed().as_secs_f64()))
 }
 
 /// The patterns that the paths name.
@@ -126,157 +146,4 @@ fn chosen(paths: &[PathBuf]) -> Result<Catalogue, Problem> {
         all.extend(Catalogue::read(files).map_err(|e| Problem::usage(e.to_string(), ""))?);
     }
     Ok(all)
-}
-
-/// Runs everything on several threads; the reports come in the order of the jobs.
-fn run_all(jobs: VecDeque<Job<'_>>, args: &Args) -> Result<Vec<Report>, Problem> {
-    let total = jobs.len();
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = args.jobs.unwrap_or(processors).clamp(1, total);
-    let queue = Mutex::new(jobs);
-    let bar = if args.format == Format::Text {
-        ProgressBar::new(total as u64)
-    } else {
-        ProgressBar::hidden()
-    };
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
-        bar.set_style(style);
-    }
-    let (sender, receiver) = mpsc::channel();
-    let mut reports: Vec<(usize, Report)> = std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let (queue, sender) = (&queue, sender.clone());
-            scope.spawn(move || {
-                loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some(job) = next else { return };
-                    let finished = job.runner.run(job.pattern, job.name, job.scenario, job.seed);
-                    let failed = finished.report.verdict != Verdict::Pass;
-                    let recording =
-                        (failed && args.record.is_some()).then(|| finished.world.export());
-                    if sender.send((job.order, finished.report, recording)).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        let mut reports = Vec::with_capacity(total);
-        for (order, report, recording) in receiver {
-            bar.set_message(format!("{}/{} seed {}", report.pattern, report.scenario, report.seed));
-            bar.inc(1);
-            if let (Some(dir), Some(recording)) = (&args.record, recording) {
-                let name = format!("{}-{}-{}.plrec", report.pattern, report.scenario, report.seed);
-                let path = dir.join(name);
-                let written =
-                    fs::create_dir_all(dir).and_then(|()| fs::write(&path, recording.encode()));
-                written.map_err(|e| Problem::file(&path, e))?;
-            }
-            reports.push((order, report));
-        }
-        Ok::<_, Problem>(reports)
-    })?;
-    bar.finish_and_clear();
-    reports.sort_by_key(|(order, _)| *order);
-    Ok(reports.into_iter().map(|(_, report)| report).collect())
-}
-
-fn report(reports: &[Report], args: &Args, seconds: f64) -> Done {
-    let passed = reports.iter().filter(|r| r.verdict == Verdict::Pass).count();
-    let failed = reports.len() - passed;
-    match args.format {
-        Format::Json => {
-            let document = serde_json::json!({ "passed": passed, "failed": failed, "seconds": seconds, "reports": reports });
-            println!("{document:#}");
-        }
-        Format::Text => {
-            print_text(reports, args);
-            println!("in {seconds:.1} s");
-            println!("{passed} passed, {failed} failed");
-        }
-    }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-/// A line for each scenario, and what there is to say about each run that did not pass.
-fn print_text(reports: &[Report], args: &Args) {
-    let mut rest = reports;
-    while let Some(first) = rest.first() {
-        let same = |r: &&Report| (&r.pattern, &r.scenario) == (&first.pattern, &first.scenario);
-        let n = rest.iter().take_while(same).count();
-        let (group, others) = rest.split_at(n);
-        rest = others;
-        let passed = group.iter().filter(|r| r.verdict == Verdict::Pass).count();
-        let mark = if passed == n { "ok  " } else { "FAIL" };
-        println!("{mark} {}/{}  {passed} of {n} seeds", first.pattern, first.scenario);
-        for report in group.iter().filter(|r| r.verdict != Verdict::Pass) {
-            println!("     seed {}:", report.seed);
-            if !report.error.is_empty() {
-                println!("       {}", report.error);
-            }
-            for check in report.checks.iter().filter(|c| c.verdict != Verdict::Pass) {
-                let verdict = if check.verdict == Verdict::Fail { "failed" } else { "unknown" };
-                println!("       {} {verdict}", check.name);
-                println!("         expected: {}", check.expected);
-                println!("         seen:     {}", check.seen);
-                if check.event > 0 {
-                    println!("         at event {}", check.event);
-                }
-                let which = if check.event > 0 { "around it" } else { "the last events" };
-                if !check.around.is_empty() {
-                    println!("         {which}:");
-                }
-                for line in &check.around {
-                    println!("           {}", shortened(line));
-                }
-            }
-            println!("       again: {}", again(report, args));
-        }
-    }
-}
-
-/// A line that fits a terminal.
-fn shortened(line: &str) -> String {
-    if line.chars().count() <= 160 {
-        return line.to_owned();
-    }
-    line.chars().take(159).chain(['…']).collect()
-}
-
-/// The command that has this very run again.
-fn again(report: &Report, args: &Args) -> String {
-    let path = match args.path.as_slice() {
-        [path] => path.display().to_string(),
-        _ => report.pattern.clone(),
-    };
-    let mut command = vec!["podlab".to_owned(), "test".into(), quoted(&path)];
-    command.extend(["--scenario".into(), quoted(&report.scenario)]);
-    command.extend(["--seed".into(), report.seed.to_string()]);
-    for image in &args.image {
-        command.extend(["--image".into(), quoted(image)]);
-    }
-    command.join(" ")
-}
-
-/// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_survive_the_shell() {
-        assert_eq!(quoted("patterns/side-car"), "patterns/side-car");
-        assert_eq!(quoted("my patterns"), "'my patterns'");
-        assert_eq!(quoted("it's"), "'it'\\''s'");
-        assert_eq!(quoted(""), "''");
-        assert_eq!(shortened(&"é".repeat(200)).chars().count(), 160);
-    }
 }

@@ -29,6 +29,7 @@ enum Form {
     Never,
     Finally,
     Count,
+    Sometimes,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,9 @@ pub struct CheckResult {
     pub event: Seq,
     /// When that was, in ns.
     pub at: u64,
+    /// Whether it is a goal over all seeds (`sometimes`): unknown then only means "not in this one".
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub goal: bool,
     /// Unless it passed: the events around the one that decided it, or the last ones, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub around: Vec<String>,
@@ -76,6 +80,7 @@ impl Monitor {
             (_, Some(_), _) => Form::Always,
             (_, _, Some(_)) => Form::Never,
             _ if check.count.is_some() => Form::Count,
+            _ if check.sometimes.is_some() => Form::Sometimes,
             _ => Form::Finally,
         };
         let window = if check.after.is_some() { Window::Before } else { Window::Open(0) };
@@ -93,7 +98,7 @@ impl Monitor {
 
     fn expression(&self) -> &Expression {
         let c = &self.check;
-        [&c.eventually, &c.always, &c.never, &c.finally, &c.on]
+        [&c.eventually, &c.always, &c.never, &c.finally, &c.sometimes, &c.on]
             .into_iter()
             .flatten()
             .next()
@@ -205,7 +210,7 @@ impl Monitor {
             }
         };
         let verdict = match (self.form, holds) {
-            (Form::Eventually, true) => Verdict::Pass,
+            (Form::Eventually | Form::Sometimes, true) => Verdict::Pass,
             (Form::Always, false) | (Form::Never, true) => Verdict::Fail,
             _ => return,
         };
@@ -239,6 +244,7 @@ impl Monitor {
                     let verdict = if enough { Verdict::Pass } else { Verdict::Fail };
                     (verdict, format!("{} of {} events matched", self.looked, self.offered))
                 }
+                Form::Sometimes => (Verdict::Unknown, "it never held in this run".to_owned()),
                 Form::Eventually if self.check.on.is_some() && self.looked == 0 => {
                     (Verdict::Fail, format!("none of {} events matched `on`", self.offered))
                 }
@@ -270,6 +276,7 @@ impl Monitor {
             seen: decided.seen,
             event: decided.event,
             at: decided.at,
+            goal: self.form == Form::Sometimes,
             around: Vec::new(),
         }
     }
@@ -281,6 +288,7 @@ impl Monitor {
             Form::Never => "never",
             Form::Finally => "finally",
             Form::Count => "count",
+            Form::Sometimes => "sometimes",
         };
         let source = self.expression().source().trim();
         let mut text = match self.check.count {

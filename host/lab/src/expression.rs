@@ -17,13 +17,16 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use cel::{Context, ExecutionError, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{History, from_json};
 use crate::vocabulary::{EVENTS, meant};
+
+/// The name of the function that puts the keys of a map in order; nobody can write it.
+const IN_ORDER: &str = "@inOrder";
 
 /// The longest expression, in bytes.
 const MAX_LENGTH: usize = 4096;
@@ -32,7 +35,7 @@ const MAX_LENGTH: usize = 4096;
 #[derive(Clone)]
 pub struct Expression {
     source: String,
-    program: Arc<cel::Program>,
+    program: Arc<IdedExpr>,
     /// What it looks at, so that it is not asked again when only other things changed.
     reads: Reads,
     names: Arc<Names>,
@@ -157,6 +160,8 @@ impl Expression {
         let mut names = Names::default();
         names.visit(program.expression(), &mut Vec::new());
         names.check().map_err(|e| format!("in the expression `{source}`: {e}"))?;
+        let mut program = program.expression().clone();
+        in_order(&mut program);
         let program = Arc::new(program);
         Ok(Expression { source: source.into(), program, reads, names: Arc::new(names) })
     }
@@ -205,7 +210,51 @@ impl Expression {
         if let Some(event) = event {
             context.add_variable_from_value("event", event);
         }
-        self.program.execute(&context).map_err(|e| format!("`{}`: {e}", self.source))
+        Value::resolve(&self.program, &context).map_err(|e| format!("`{}`: {e}", self.source))
+    }
+}
+
+/// CEL leaves open in which order a map is gone through, and its library uses that freedom: what
+/// comprehensions range over is put in order first, so that a check says the same each time.
+fn in_order(e: &mut IdedExpr) {
+    match &mut e.expr {
+        Expr::Comprehension(c) => {
+            for part in [
+                &mut c.iter_range,
+                &mut c.accu_init,
+                &mut c.loop_cond,
+                &mut c.loop_step,
+                &mut c.result,
+            ] {
+                in_order(part);
+            }
+            let range = std::mem::take(&mut c.iter_range.expr);
+            let id = c.iter_range.id;
+            c.iter_range.expr = Expr::Call(CallExpr {
+                func_name: IN_ORDER.into(),
+                target: None,
+                args: vec![IdedExpr { id, expr: range }],
+            });
+        }
+        Expr::Select(s) => in_order(&mut s.operand),
+        Expr::Call(call) => {
+            call.target.iter_mut().for_each(|t| in_order(t));
+            call.args.iter_mut().for_each(in_order);
+        }
+        Expr::List(list) => list.elements.iter_mut().for_each(in_order),
+        Expr::Map(map) => map.entries.iter_mut().for_each(|e| entry_in_order(&mut e.expr)),
+        Expr::Struct(s) => s.entries.iter_mut().for_each(|e| entry_in_order(&mut e.expr)),
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => {}
+    }
+}
+
+fn entry_in_order(entry: &mut EntryExpr) {
+    match entry {
+        EntryExpr::StructField(field) => in_order(&mut field.value),
+        EntryExpr::MapEntry(entry) => {
+            in_order(&mut entry.key);
+            in_order(&mut entry.value);
+        }
     }
 }
 
@@ -360,6 +409,14 @@ fn bind(context: &mut Context<'_, '_>, history: &History) -> Result<(), cel::Dec
     context.add_function("last", move |name: Arc<String>| h.last(&name))?;
     let h = history.clone();
     context.add_function("logs", move |pod: Arc<String>, c: Arc<String>| h.logs(&pod, &c))?;
+    context.add_function(IN_ORDER, |range: Value| match range {
+        Value::Map(m) => {
+            let mut keys: Vec<_> = m.map.keys().cloned().collect();
+            keys.sort();
+            Value::List(Arc::new(keys.into_iter().map(Value::from).collect()))
+        }
+        other => other,
+    })?;
     context.add_function("json", |text: Arc<String>| match serde_json::from_str(&text) {
         Ok(value) => Ok(from_json(&value)),
         Err(e) => Err(ExecutionError::function_error("json", e)),
@@ -441,6 +498,19 @@ mod tests {
         assert_eq!(value("pod('x') == null"), Ok(Value::Bool(true)));
         assert_eq!(value("requests('x').all(r, r.ok)"), Ok(Value::Bool(true)));
         assert_eq!(value("now < 1.0"), Ok(Value::Bool(true)));
+    }
+
+    #[test]
+    fn a_map_is_gone_through_in_the_order_of_its_keys() {
+        let source = r#"json('{"b":1,"d":2,"a":3,"c":4,"e":5}').map(k, k)"#;
+        let keys = value(source).unwrap();
+        for _ in 0..20 {
+            assert_eq!(value(source).unwrap(), keys);
+        }
+        let Value::List(keys) = keys else { panic!("{keys:?}") };
+        let keys: Vec<String> = keys.iter().map(|k| format!("{k:?}")).collect();
+        assert!(keys.is_sorted() && keys.len() == 5, "{keys:?}");
+        assert_eq!(value("{'x': 1}.all(k, k == 'x')"), Ok(Value::Bool(true)));
     }
 
     #[test]

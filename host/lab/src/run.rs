@@ -12,7 +12,7 @@ use crate::expression::{Evaluator, Expression};
 use crate::history::History;
 use crate::outside::Clients;
 use crate::pattern::Pattern;
-use crate::report::Report;
+use crate::report::{Decision, Recovery, Report};
 use crate::scenario::{Scenario, Step};
 
 /// While the runner waits for something, it looks this often, in ns of virtual time.
@@ -56,6 +56,9 @@ struct Run<'a> {
     steps: VecDeque<&'a Step>,
     waiting: Option<Waiting<'a>>,
     read: u64,
+    coverage: BTreeMap<String, u64>,
+    decisions: Vec<Decision>,
+    recoveries: Vec<Recovery>,
 }
 
 struct LoadState {
@@ -106,6 +109,9 @@ impl Runner {
             steps: scenario.steps.iter().collect(),
             waiting: None,
             read: 0,
+            coverage: BTreeMap::new(),
+            decisions: Vec::new(),
+            recoveries: Vec::new(),
         };
         let error = run.go().err().unwrap_or_default();
         run.finish(name, seed, error)
@@ -289,9 +295,15 @@ impl<'a> Run<'a> {
     }
 
     fn fault(&mut self, fault: Fault) -> Result<(), String> {
+        let (kind, begins) = (fault.name(), fault.begins());
         match self.world.input(Input::Fault(fault)) {
             podlab_world::Outcome::Refused(why) => Err(format!("fault: {why}")),
-            _ => Ok(()),
+            _ => {
+                if begins {
+                    *self.coverage.entry(kind.into()).or_default() += 1;
+                }
+                Ok(())
+            }
         }
     }
 
@@ -327,6 +339,10 @@ impl<'a> Run<'a> {
             digest: trace.digest().iter().map(|b| format!("{b:02x}")).collect(),
             events: trace.last(),
             virtual_nanos: now,
+            faults: self.coverage,
+            decisions: self.decisions,
+            recoveries: self.recoveries,
+            options: options(&self.world),
         };
         for check in &report.checks {
             let kind = Kind::Check {
@@ -340,6 +356,24 @@ impl<'a> Run<'a> {
         }
         Finished { report, world: self.world }
     }
+}
+
+/// What the world was made with, for people.
+fn options(world: &World) -> BTreeMap<String, String> {
+    let o = world.options();
+    let mut out = BTreeMap::from([
+        ("seed".to_owned(), o.seed.to_string()),
+        ("epoch".into(), o.epoch.to_string()),
+        ("traceQuota".into(), o.trace_quota.to_string()),
+    ]);
+    for n in &o.nodes {
+        let what = format!(
+            "{} cores of {} fuel/s, {} bytes, {} pods",
+            n.cores, n.fuel_per_second, n.memory, n.pods
+        );
+        out.insert(format!("node {}", n.name), what);
+    }
+    out
 }
 
 impl LoadState {

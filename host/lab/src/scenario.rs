@@ -192,8 +192,8 @@ pub struct FaultFor {
     pub duration: Span,
 }
 
-/// Something that must hold. Exactly one of `eventually`, `always`, `never`, `finally` and `count`
-/// says what.
+/// Something that must hold. Exactly one of `eventually`, `always`, `never`, `finally`, `count` and
+/// `sometimes` says what.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Check {
@@ -214,6 +214,10 @@ pub struct Check {
     /// Must hold when the steps are through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finally: Option<Expression>,
+    /// Must hold at some instant of the window under at least one seed: a goal without which what
+    /// passes may pass in vain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sometimes: Option<Expression>,
     /// So many events must match `on` in the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<Count>,
@@ -433,11 +437,13 @@ impl Scenario {
             if !names.insert(&check.name) {
                 return Err(at("there is another one of this name".into()));
             }
-            let kinds = [&check.eventually, &check.always, &check.never, &check.finally];
+            let kinds =
+                [&check.eventually, &check.always, &check.never, &check.finally, &check.sometimes];
             let forms = kinds.iter().filter(|k| k.is_some()).count();
             if forms + usize::from(check.count.is_some()) != 1 {
                 return Err(at(
-                    "needs exactly one of eventually, always, never, finally, count".into()
+                    "needs exactly one of eventually, always, never, finally, sometimes, count"
+                        .into(),
                 ));
             }
             if let Some(count) = check.count {
@@ -597,7 +603,7 @@ checks:
             "event.kind == 'log'",
             &format!("{file}:7: check \"answered\": `event` is known only"),
         );
-        starts("finally: last", "sometimes: last", &format!("{file}:8: unknown field `sometimes`"));
+        starts("finally: last", "often: last", &format!("{file}:8: unknown field `often`"));
         starts(
             "    finally: last('page').ok\n",
             "",
