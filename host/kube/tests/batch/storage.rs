@@ -150,6 +150,12 @@ fn an_immediate_class_makes_volumes_at_once() {
     c.until(1.0);
     assert_eq!(phase(&c, CLAIMS, "data"), "Bound");
     let name = get(&c, CLAIMS, "data").unwrap()["spec"]["volumeName"].as_str().unwrap().to_owned();
+    let mut grown = Value::clone(&get(&c, CLAIMS, "data").unwrap());
+    grown["spec"]["resources"]["requests"]["storage"] = "5Gi".into();
+    assert_eq!(
+        c.store.update(CLAIMS, grown).unwrap_err().message,
+        "persistentvolumeclaims \"data\" is forbidden: only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"
+    );
     c.store.delete(CLAIMS, "default", "data", &Default::default()).unwrap();
     c.until(2.0);
     assert_eq!(phase(&c, VOLUMES, &name), "Released");

@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::store::error::FieldError;
-use crate::store::object::map_mut;
+use crate::store::error::{Error, FieldError};
+use crate::store::object::{self, map_mut};
 use crate::store::quantity;
-use crate::store::resource::Hooks;
+use crate::store::resource::{Context, Hooks};
 
 /// The rules of PersistentVolumeClaims.
 pub const CLAIM: Hooks = Hooks {
@@ -15,6 +15,7 @@ pub const CLAIM: Hooks = Hooks {
         map_mut(o).insert("status".into(), json!({"phase": "Pending"}));
         Ok(())
     },
+    prepare_update: may_grow,
     validate: claim,
     validate_update: |new, old, errors| {
         claim(new, errors);
@@ -46,6 +47,22 @@ pub const CLAIM: Hooks = Hooks {
     },
     ..super::PLAIN
 };
+
+/// A bound claim grows only if its class says so (admission plugin PersistentVolumeClaimResize).
+fn may_grow(context: &mut Context<'_>, new: &mut Value, old: &Value) -> Result<(), Error> {
+    let size = |o: &Value| quantity::of(&o["spec"]["resources"]["requests"]["storage"]);
+    if size(new) <= size(old) || old["status"]["phase"] != "Bound" {
+        return Ok(());
+    }
+    let class = old["spec"]["storageClassName"].as_str().unwrap_or("");
+    let class = context.store.get("storageclasses.storage.k8s.io", "", class);
+    if class.is_some_and(|c| c["allowVolumeExpansion"] == true) {
+        return Ok(());
+    }
+    let Some(row) = context.store.row("persistentvolumeclaims") else { return Ok(()) };
+    let why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize";
+    Err(Error::forbidden(&row, object::name(new), why))
+}
 
 /// The rules of PersistentVolumes.
 pub const VOLUME: Hooks = Hooks {
