@@ -15,8 +15,9 @@ use crate::store::{Object, object};
 const LEASES: &str = "leases.coordination.k8s.io";
 const NAMESPACE: &str = "kube-node-lease";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
-/// How long after its last sign a node counts as lost (`--node-monitor-grace-period`).
-const LOST: Duration = Duration::from_secs(40);
+/// How long after its last sign a node counts as lost (`--node-monitor-grace-period`, 50 s since
+/// 1.32).
+const LOST: Duration = Duration::from_secs(50);
 
 /// Renews the node's lease for as long as it is up.
 pub(crate) fn start(shared: &Arc<Shared>, node: &Arc<NodeCell>) {

@@ -99,15 +99,15 @@ fn a_lost_node_gives_its_pods_up_after_five_minutes_and_a_deleted_one_after_fort
     );
     c.until(15.0);
     c.control.node_down("node-1").unwrap();
-    c.until(60.0);
+    c.until(61.0);
     assert_eq!(
         taints(&c, "node-1"),
         ["node.kubernetes.io/unreachable:NoSchedule", "node.kubernetes.io/unreachable:NoExecute"]
     );
     assert!(c.condition("a", "Ready").starts_with("False"));
-    c.until(340.0);
+    c.until(350.0);
     assert!(c.get("a").unwrap()["metadata"]["deletionTimestamp"].is_null());
-    c.until(365.0);
+    c.until(366.0);
     assert!(
         c.get("a").unwrap()["metadata"]["deletionTimestamp"].is_string(),
         "it goes, but who should say that it is gone?"

@@ -129,17 +129,17 @@ fn a_lost_node_is_noticed_and_its_pods_are_given_up() {
         let all = node["status"]["conditions"].as_array().unwrap().clone();
         all.iter().find(|c| c["type"] == "Ready").unwrap()["status"].clone()
     };
-    c.until(49.0);
+    c.until(59.0);
     assert_eq!(ready(&c), "True");
-    c.until(55.0);
+    c.until(65.0);
     assert_eq!(ready(&c), "Unknown");
     assert_eq!(slice(&c), ["web - - -"]);
-    c.until(349.0);
+    c.until(359.0);
     assert!(!podlab_kube::store::object::deleting(&c.get("web").unwrap()));
-    c.until(356.0);
+    c.until(366.0);
     assert!(podlab_kube::store::object::deleting(&c.get("web").unwrap()));
     c.control.node_up(&node).unwrap();
-    c.until(390.0);
+    c.until(400.0);
     assert_eq!(ready(&c), "True");
     assert!(c.get("web").is_none());
 }
