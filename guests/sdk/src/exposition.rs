@@ -402,4 +402,18 @@ mod tests {
         }
         assert!(parse("# a comment\n\na 1 1234\n", false).is_ok());
     }
+
+    #[test]
+    fn whatever_comes_nothing_breaks() {
+        crate::memcached::hostile(|bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            for open_metrics in [false, true] {
+                if let Ok(families) = parse(&text, open_metrics) {
+                    // What was read can be written, and is read again.
+                    let again = parse(&write(&families, open_metrics), open_metrics);
+                    assert!(again.is_ok(), "{text:?}: {again:?}");
+                }
+            }
+        });
+    }
 }

@@ -390,7 +390,7 @@ impl Reply {
 }
 
 /// Reads one answer to `verb` from the beginning of `bytes`, with its length; `None` if more must
-/// come.
+/// come. A value has at most `max_data` bytes, and a whole answer about eight times as many.
 ///
 /// # Errors
 /// What it has that no server says.
@@ -401,6 +401,9 @@ pub fn parse_reply(
 ) -> Result<Option<(Reply, usize)>, &'static str> {
     let (mut items, mut stats, mut at) = (Vec::new(), Vec::new(), 0);
     loop {
+        if at > max_data.saturating_mul(8) {
+            return Err("an answer that is too large");
+        }
         let rest = &bytes[at..];
         let Some(end) = rest.iter().position(|b| *b == b'\n') else {
             return if rest.len() > 4096 { Err("a line without an end") } else { Ok(None) };
@@ -445,6 +448,51 @@ pub fn parse_reply(
         } else {
             return Err("a line that belongs to another answer");
         }
+    }
+}
+
+/// Tries bytes that nobody should send: pieces of the protocols, mixed with anything.
+#[cfg(test)]
+pub(crate) fn hostile(try_it: impl Fn(&[u8])) {
+    const PIECES: &[&[u8]] = &[
+        b"get ",
+        b"set k 0 0 ",
+        b"5",
+        b"-1",
+        b"99999999999999999999",
+        b"\r\n",
+        b"\n",
+        b" ",
+        b"*",
+        b"$",
+        b"%",
+        b"_",
+        b":",
+        b"+",
+        b"VALUE ",
+        b"END\r\n",
+        b"STAT ",
+        b"noreply",
+        b"\0",
+        b"\xff",
+        b"key",
+        b"{",
+        b"}",
+        b"\"",
+        b"# TYPE ",
+        b"counter",
+        b"=",
+        b"\\",
+    ];
+    let mut state = 7u64;
+    let mut next = |n: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % n
+    };
+    for _ in 0..20_000 {
+        let bytes: Vec<u8> =
+            (0..next(12)).flat_map(|_| PIECES[next(PIECES.len())]).copied().collect();
+        try_it(&bytes);
     }
 }
 
@@ -533,5 +581,19 @@ mod tests {
         assert_eq!(parse_reply(&bytes, Verb::Stats, 100), Ok(Some((stats, bytes.len()))));
         assert!(parse_reply(b"VALUE a 0 2\r\nxyz\r\nEND\r\n", Verb::Get, 100).is_err());
         assert!(parse_reply(b"VALUE a 0 1\r\nx\r\nSTORED\r\n", Verb::Get, 100).is_err());
+    }
+
+    #[test]
+    fn whatever_comes_nothing_breaks() {
+        hostile(|bytes| {
+            if let Parsed::Request(_, used) = parse(bytes, 100) {
+                assert!(used > 0 && used <= bytes.len());
+            }
+            for verb in [Verb::Get, Verb::Stats, Verb::Set] {
+                if let Ok(Some((_, used))) = parse_reply(bytes, verb, 100) {
+                    assert!(used > 0 && used <= bytes.len());
+                }
+            }
+        });
     }
 }

@@ -89,7 +89,8 @@ pub fn command(words: &[&[u8]]) -> Vec<u8> {
 pub type Taken<T> = Option<(T, usize)>;
 
 /// Reads one command from the beginning of `bytes`: its words and its length, or `None` if more must
-/// come. A command without words is an empty line: nothing to do. A word has at most `max` bytes.
+/// come. A command without words is an empty line: nothing to do. All words together have at most
+/// `max` bytes.
 ///
 /// # Errors
 /// What Redis says before it closes the connection.
@@ -103,7 +104,7 @@ pub fn parse_command(bytes: &[u8], max: usize) -> Result<Taken<Vec<Vec<u8>>>, St
     };
     let count = int(&line[1..]).filter(|n| *n <= MAX_WORDS as i64);
     let count = count.ok_or_else(|| wrong("invalid multibulk length"))?;
-    let mut words = Vec::new();
+    let (mut words, mut room) = (Vec::new(), max);
     for _ in 0..count.max(0) {
         let Some((line, next)) = line_at(bytes, at, "too big bulk count string")? else {
             return Ok(None);
@@ -112,8 +113,9 @@ pub fn parse_command(bytes: &[u8], max: usize) -> Result<Taken<Vec<Vec<u8>>>, St
             let got = line.first().map_or(' ', |b| char::from(*b));
             return Err(wrong(&format!("expected '$', got '{got}'")));
         }
-        let length = int(&line[1..]).filter(|n| (0..=max as i64).contains(n));
+        let length = int(&line[1..]).filter(|n| (0..=room as i64).contains(n));
         let length = length.ok_or_else(|| wrong("invalid bulk length"))? as usize;
+        room -= length;
         let Some(word) = bytes.get(next..next + length + 2) else { return Ok(None) };
         words.push(word[..length].to_vec());
         at = next + length + 2;
@@ -145,11 +147,19 @@ fn int(bytes: &[u8]) -> Option<i64> {
     std::str::from_utf8(bytes).ok()?.parse().ok()
 }
 
-/// Reads one value from the beginning of `bytes` with its length; `None` if more must come.
+/// Reads one value from the beginning of `bytes` with its length; `None` if more must come. A bulk
+/// has at most `max` bytes, and a whole value at most eight times as many.
 ///
 /// # Errors
 /// What it has that no server says.
 pub fn parse_value(bytes: &[u8], max: usize) -> Result<Taken<Value>, String> {
+    if bytes.len() > max.saturating_mul(8).saturating_add(MAX_LINE) {
+        // Only one that is not complete can have grown so large, or one before it was not taken.
+        if let Some(taken) = value_at(bytes, 0, max, 0)? {
+            return Ok(Some(taken));
+        }
+        return Err("a value that is too large".into());
+    }
     value_at(bytes, 0, max, 0)
 }
 
@@ -234,6 +244,8 @@ mod tests {
         assert_eq!(error("*99999\r\n"), "ERR Protocol error: invalid multibulk length");
         assert_eq!(error("*1\r\n:1\r\n"), "ERR Protocol error: expected '$', got ':'");
         assert_eq!(error("*1\r\n$101\r\n"), "ERR Protocol error: invalid bulk length");
+        let many = format!("*9\r\n$60\r\n{}\r\n$60\r\n", "x".repeat(60));
+        assert_eq!(error(&many), "ERR Protocol error: invalid bulk length", "too large together");
         assert_eq!(error(&"x".repeat(MAX_LINE + 1)), "ERR Protocol error: too big inline request");
     }
 
@@ -258,5 +270,17 @@ mod tests {
         assert_eq!(two, b"*2\r\n$1\r\na\r\n$-1\r\n");
         assert!(parse_value(b"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", 100).is_err());
         assert!(parse_value(b"?\r\n", 100).is_err());
+    }
+
+    #[test]
+    fn whatever_comes_nothing_breaks() {
+        crate::memcached::hostile(|bytes| {
+            if let Ok(Some((_, used))) = parse_command(bytes, 100) {
+                assert!(used > 0 && used <= bytes.len());
+            }
+            if let Ok(Some((_, used))) = parse_value(bytes, 100) {
+                assert!(used > 0 && used <= bytes.len());
+            }
+        });
     }
 }

@@ -117,4 +117,12 @@ mod tests {
         assert!(ring.points.iter().any(|(point, _)| *point == 0x133a_7dd9));
         assert_eq!(Ring::new([]).shards(b"key", |_| true).next(), None);
     }
+
+    #[test]
+    fn keys_go_where_other_programs_of_the_family_send_them() {
+        // As the Python package uhashring has it (hash_fn="ketama", 40 vnodes).
+        let ring = Ring::new(["cache-0:11211", "cache-1:11211", "cache-2:11211"]);
+        let owners: Vec<usize> = (0..12).map(|key| owner(&ring, key)).collect();
+        assert_eq!(owners, [0, 0, 0, 2, 2, 2, 2, 1, 0, 1, 0, 0]);
+    }
 }

@@ -13,6 +13,8 @@ use crate::promise::Promise;
 
 /// Requests that may wait for their answers on one connection.
 const MAX_WAITING: usize = 1024;
+/// Bytes that may wait to be sent on one connection.
+const MAX_OUTPUT: usize = 8 << 20;
 
 /// What the two protocols differ in, as seen from a shard.
 pub trait Wire: 'static {
@@ -302,7 +304,7 @@ impl<W: Wire> Connection<W> {
     fn send(&self, bytes: &[u8], ask: W::Ask) -> Option<Promise<Result<W::Reply, Fault>>> {
         let promise = Promise::default();
         let mut waiting = self.waiting.borrow_mut();
-        if waiting.len() >= MAX_WAITING {
+        if waiting.len() >= MAX_WAITING || self.output.borrow().len() > MAX_OUTPUT {
             return None;
         }
         waiting.push_back((ask, promise.clone()));
