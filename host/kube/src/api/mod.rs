@@ -21,6 +21,7 @@ mod protobuf;
 pub mod request;
 pub mod response;
 mod route;
+mod scale;
 mod table;
 pub mod watch;
 

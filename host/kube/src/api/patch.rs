@@ -71,7 +71,7 @@ impl Api {
     }
 }
 
-fn json_patch(target: &mut Value, patch: &Value) -> Result<(), Error> {
+pub(super) fn json_patch(target: &mut Value, patch: &Value) -> Result<(), Error> {
     let operations: json_patch::Patch = serde_json::from_value(patch.clone())
         .map_err(|e| Error::bad_request(format!("error decoding patch: {e}")))?;
     if operations.0.len() > OPERATIONS {

@@ -128,6 +128,9 @@ impl Api {
             e.details = Some(Box::default());
             return Err(e);
         }
+        if t.sub == "scale" {
+            return self.scale(request, t, verb);
+        }
         match verb {
             "get" => self.get(request, t),
             "list" | "watch" => self.list(request, t, verb == "watch"),

@@ -6,6 +6,7 @@ mod cluster;
 #[path = "../pod_life/program.rs"]
 mod program;
 
+mod deployments;
 mod garbage;
 mod replica_sets;
 mod world;

@@ -90,7 +90,7 @@ fn amount(value: &Value, other: &str) -> String {
 }
 
 /// Names and images of a pod template's containers.
-fn containers(template: &Value) -> [Value; 2] {
+pub(super) fn containers(template: &Value) -> [Value; 2] {
     let all = list(&template["spec"], "containers");
     ["name", "image"].map(|field| {
         all.iter().map(|c| text(c, field).unwrap_or("")).collect::<Vec<_>>().join(",").into()
@@ -98,7 +98,7 @@ fn containers(template: &Value) -> [Value; 2] {
 }
 
 /// A selector as `metav1.FormatLabelSelector` prints it.
-fn selector(value: &Value) -> String {
+pub(super) fn selector(value: &Value) -> String {
     let mut parts: Vec<String> = value["matchLabels"]
         .as_object()
         .into_iter()

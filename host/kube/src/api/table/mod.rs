@@ -1,5 +1,6 @@
 //! Objects as a `Table`, which is how kubectl prints them (`pkg/printers/internalversion`).
 
+mod apps;
 mod batch;
 mod pods;
 mod rest;
@@ -30,6 +31,13 @@ fn columns(row: &Resource) -> (&'static [Column], Cells) {
         "persistentvolumeclaims" => (rest::CLAIM, rest::claim),
         "leases" => (rest::LEASE, rest::lease),
         "endpointslices" => (rest::SLICE, rest::slice),
+        "deployments" => (apps::DEPLOYMENT, apps::deployment),
+        "replicasets" => (apps::REPLICA_SET, apps::replica_set),
+        "replicationcontrollers" => (apps::REPLICA_SET, apps::replication_controller),
+        "daemonsets" => (apps::DAEMON_SET, apps::daemon_set),
+        "statefulsets" => (apps::STATEFUL_SET, apps::stateful_set),
+        "controllerrevisions" => (apps::REVISION, apps::revision),
+        "podtemplates" => (apps::POD_TEMPLATE, apps::pod_template),
         "jobs" => (batch::JOB, batch::job),
         "cronjobs" => (batch::CRON_JOB, batch::cron_job),
         "poddisruptionbudgets" => (batch::BUDGET, batch::budget),

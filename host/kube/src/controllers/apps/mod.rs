@@ -3,8 +3,11 @@
 //! # Layout
 //! - `replica_set`: so many pods of one template (ReplicaSets and ReplicationControllers);
 //!   `rank`: which of them go first
+//! - `deployment`: one template after the other; `hash`: names made from templates
 //! - `owner`: who controls what; `pods`: pods as their controllers see them
 
+mod deployment;
+mod hash;
 pub(in crate::controllers) mod owner;
 mod pods;
 mod rank;
@@ -17,6 +20,7 @@ use crate::control_plane::Shared;
 
 /// Starts them all.
 pub(super) fn start_all(shared: &Arc<Shared>) {
+    start(shared, deployment::Deployments);
     start(shared, replica_set::Replicas::<replica_set::ReplicaSets>::default());
     start(shared, replica_set::Replicas::<replica_set::ReplicationControllers>::default());
 }
