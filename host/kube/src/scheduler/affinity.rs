@@ -18,7 +18,7 @@ const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
 /// `nodeSelector` and the required node affinity.
-pub(super) fn node_selected(pod: &Value, node: &Value) -> bool {
+pub(crate) fn node_selected(pod: &Value, node: &Value) -> bool {
     let labels = &node["metadata"]["labels"];
     let wanted = pod["spec"]["nodeSelector"].as_object().into_iter().flatten();
     if wanted.into_iter().any(|(k, v)| labels[k] != *v) {

@@ -6,7 +6,10 @@ mod cluster;
 #[path = "../pod_life/program.rs"]
 mod program;
 
+mod daemon_sets;
 mod deployments;
 mod garbage;
+mod property;
 mod replica_sets;
+mod stateful_sets;
 mod world;
