@@ -29,6 +29,7 @@ use crate::events::{About, Recorder};
 use crate::store::watch::Change;
 use crate::store::{Object, Part, Store, WriteOptions, object};
 
+pub(crate) use self::affinity::node_selected;
 pub(crate) use self::filter::tolerates;
 pub(crate) use self::volumes::{SELECTED_NODE, reaches};
 

@@ -39,8 +39,10 @@ fn pods_come_in_order_and_go_in_reverse() {
     let mut c = Cluster::new();
     let mut s = set(3, "stay");
     let probe = json!({"tcpSocket": {"port": 1}, "periodSeconds": 1});
-    s["spec"]["template"]["spec"]["containers"] =
-        json!([with(container("c", "sleep 3 serve 1 stay"), json!({"readinessProbe": probe}))]);
+    s["spec"]["template"]["spec"]["containers"] = json!([with(
+        container("c", "drain 2 sleep 3 serve 1 stay"),
+        json!({"readinessProbe": probe})
+    )]);
     c.create(STATEFUL_SETS, s);
     c.until(1.0);
     assert_eq!(c.names("pods"), ["db-0"]);
@@ -114,7 +116,7 @@ fn a_deleted_pod_comes_back_with_its_name_and_its_data() {
         c.object("persistentvolumeclaims", "data-db-0")["metadata"]["labels"],
         json!({"app": "db"})
     );
-    assert_eq!(c.log("db-0", "c"), ["/d/x: NOENT"]);
+    assert_eq!(c.log("db-0", "c"), ["/d/x: ENOENT"]);
     assert_eq!(
         c.events("db")[..2],
         [
@@ -164,7 +166,7 @@ fn claims_go_as_the_policy_says() {
 #[test]
 fn an_update_goes_from_the_last_pod_down_to_the_partition() {
     let mut c = Cluster::new();
-    let mut s = set(3, "stay");
+    let mut s = set(3, "drain 2 stay");
     s["spec"]["updateStrategy"] =
         json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}});
     c.create(STATEFUL_SETS, s);
@@ -192,7 +194,7 @@ fn an_update_goes_from_the_last_pod_down_to_the_partition() {
     assert_eq!(status(&s, &FIELDS[3..]), "currentReplicas=3 updatedReplicas=3");
     // Back again: the old revision gets a new number.
     c.edit(STATEFUL_SETS, "db", |s| {
-        s["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["stay"]);
+        s["spec"]["template"]["spec"]["containers"][0]["args"] = json!(["drain", "2", "stay"]);
     });
     c.until(250.0);
     assert_eq!(pods(&c), "db-0=one db-1=one db-2=one");
