@@ -7,6 +7,7 @@
 //! - [`http`]: HTTP/1.1, server and client, with bounded buffers
 //! - [`connections`]: accepting, with a bound; [`memcached`], [`resp`], [`keyvalue`]: the protocols of caches
 //! - [`exposition`]: figures as monitors read them
+//! - [`handover`]: tasks as files
 //! - [`args`]: the command line, with `--help` and `--version`
 //! - [`log`]: one line an event
 //! - [`json`]: writing JSON strings
@@ -16,6 +17,7 @@
 pub mod args;
 pub mod connections;
 pub mod exposition;
+pub mod handover;
 pub mod http;
 pub mod json;
 pub mod keyvalue;
