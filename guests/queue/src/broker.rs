@@ -36,7 +36,8 @@ impl Broker {
     pub fn new(limit: usize, tries: u32) -> Broker {
         Broker {
             lists: Lists::default(),
-            tasks: Tasks::new(tries),
+            // Beside the bound: a quarter of it for keys.
+            tasks: Tasks::new(tries, (limit / 4).max(16 << 10)),
             limit,
             journal: None,
             born: Instant::now(),
@@ -238,15 +239,15 @@ impl Broker {
                 put(&[b"RPUSH", key, element]);
             }
         }
+        for (name, key, id) in self.tasks.keys() {
+            put(&[b"KEY", name.as_bytes(), id.to_string().as_bytes(), key.as_bytes()]);
+        }
         for name in self.tasks.names() {
             let Some(queue) = self.tasks.queue(name) else { continue };
             let text = |n: u64| n.to_string().into_bytes();
             let (name, c) = (name.as_bytes(), queue.counters);
             let (published, done) = (text(c.published), text(c.done));
             put(&[b"COUNT", name, &text(queue.last_id()), &published, &done]);
-            for (key, id) in queue.keys() {
-                put(&[b"KEY", name, &text(id), key.as_bytes()]);
-            }
             let living = queue.living().map(|t| (t, &b"TASK"[..]));
             for (task, word) in living.chain(queue.dead().map(|t| (t, &b"CORPSE"[..]))) {
                 let (id, tries) = (text(task.id), text(task.tries.into()));

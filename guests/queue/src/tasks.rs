@@ -12,8 +12,8 @@ pub const MAX_TASK: usize = 256 << 10;
 pub const MAX_KEY: usize = 200;
 /// Queues.
 const MAX_QUEUES: usize = 256;
-/// Keys that a queue remembers; the oldest are forgotten first.
-const MAX_KEYS: usize = 100_000;
+/// What a key that is remembered takes beside its bytes and those of its queue's name.
+const KEY_OVERHEAD: usize = 64;
 /// Tasks among the dead; the oldest go first.
 const MAX_DEAD: usize = 1000;
 /// What a task takes beside its bytes.
@@ -72,7 +72,6 @@ pub struct Queue {
     taken: BTreeMap<u64, Taken>,
     dead: VecDeque<Task>,
     keys: BTreeMap<String, u64>,
-    order: VecDeque<String>,
     last_id: u64,
     last_receipt: u64,
     /// What has happened.
@@ -84,6 +83,10 @@ pub struct Tasks {
     queues: BTreeMap<String, Queue>,
     bytes: usize,
     tries: u32,
+    /// Queues and keys that are remembered, the oldest first.
+    order: VecDeque<(String, String)>,
+    key_bytes: usize,
+    key_limit: usize,
 }
 
 /// How publishing went.
@@ -107,9 +110,17 @@ pub enum Fate {
 }
 
 impl Tasks {
-    /// Without any; a task that came back `tries` times goes to the dead.
-    pub fn new(tries: u32) -> Tasks {
-        Tasks { queues: BTreeMap::new(), bytes: 0, tries: tries.max(1) }
+    /// Without any; a task that came back `tries` times goes to the dead. Keys that are remembered
+    /// take at most `key_limit` bytes; the oldest are forgotten first.
+    pub fn new(tries: u32, key_limit: usize) -> Tasks {
+        Tasks {
+            queues: BTreeMap::new(),
+            bytes: 0,
+            tries: tries.max(1),
+            order: VecDeque::new(),
+            key_bytes: 0,
+            key_limit,
+        }
     }
 
     /// Bytes that all tasks take.
@@ -158,17 +169,17 @@ impl Tasks {
         for body in bodies {
             queue.last_id += 1;
             let id = queue.last_id;
-            let name = key.map_or_else(|| format!("{name}-{id}"), str::to_owned);
-            if key.is_some() {
-                queue.remember(&name, id);
-            }
-            let task = Task { id, key: name, tries: 0, reason: String::new(), body: body.to_vec() };
+            let key = key.map_or_else(|| format!("{name}-{id}"), str::to_owned);
+            let task = Task { id, key, tries: 0, reason: String::new(), body: body.to_vec() };
             bytes += task.size();
             queue.counters.published += 1;
             queue.waiting.push_back(task);
         }
         let id = queue.last_id;
         self.bytes += bytes;
+        if let Some(key) = key {
+            self.restore_key(name, key, id);
+        }
         Published::New(id)
     }
 
@@ -304,24 +315,29 @@ impl Tasks {
         queue.counters.done = done;
     }
 
-    /// Remembers a key as it was known before this program began.
+    /// Remembers a key, and forgets the oldest where that is too many.
     pub fn restore_key(&mut self, name: &str, key: &str, id: u64) {
-        self.queue_mut(name).remember(key, id);
+        let cost = |name: &str, key: &str| 2 * key.len() + name.len() + KEY_OVERHEAD;
+        if self.queue_mut(name).keys.insert(key.to_owned(), id).is_some() {
+            return;
+        }
+        self.order.push_back((name.to_owned(), key.to_owned()));
+        self.key_bytes += cost(name, key);
+        while self.key_bytes > self.key_limit {
+            let Some((name, key)) = self.order.pop_front() else { break };
+            self.key_bytes -= cost(&name, &key);
+            self.queue_mut(&name).keys.remove(&key);
+        }
+    }
+
+    /// The keys that are remembered, the oldest first, with their queues and tasks' numbers.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        let id = |queue: &str, key: &str| self.queues.get(queue)?.keys.get(key).copied();
+        self.order.iter().map(move |(q, k)| (q.as_str(), k.as_str(), id(q, k).unwrap_or(0)))
     }
 }
 
 impl Queue {
-    fn remember(&mut self, key: &str, id: u64) {
-        if self.keys.insert(key.to_owned(), id).is_none() {
-            self.order.push_back(key.to_owned());
-        }
-        while self.order.len() > MAX_KEYS {
-            if let Some(old) = self.order.pop_front() {
-                self.keys.remove(&old);
-            }
-        }
-    }
-
     /// Tasks that wait to be taken, now or after a delay.
     pub fn waiting(&self) -> usize {
         self.waiting.len() + self.later.len()
@@ -342,11 +358,6 @@ impl Queue {
         self.taken.values().map(|t| &t.task).chain(self.waiting.iter()).chain(self.later.values())
     }
 
-    /// The keys that are remembered, the oldest first, with their tasks' numbers.
-    pub fn keys(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.order.iter().map(|k| (k.as_str(), self.keys.get(k).copied().unwrap_or(0)))
-    }
-
     /// The largest number so far.
     pub fn last_id(&self) -> u64 {
         self.last_id
@@ -361,7 +372,7 @@ mod tests {
     const ROOM: usize = 1 << 20;
 
     fn with(bodies: &[&[u8]]) -> Tasks {
-        let mut tasks = Tasks::new(3);
+        let mut tasks = Tasks::new(3, ROOM);
         assert_eq!(tasks.publish("q", bodies, None, ROOM), Published::New(bodies.len() as u64));
         tasks
     }
@@ -425,7 +436,7 @@ mod tests {
 
     #[test]
     fn a_key_is_taken_in_once_and_no_room_means_none_of_them() {
-        let mut tasks = Tasks::new(1);
+        let mut tasks = Tasks::new(1, 200);
         assert_eq!(tasks.publish("q", &[b"a"], Some("k"), ROOM), Published::New(1));
         assert_eq!(tasks.publish("q", &[b"a"], Some("k"), ROOM), Published::Known(1));
         let bytes = tasks.bytes();
@@ -437,5 +448,11 @@ mod tests {
         tasks.ack("q", receipt);
         assert_eq!(tasks.bytes(), 0);
         assert_eq!(tasks.publish("q", &[b"a"], Some("k"), ROOM), Published::Known(1));
+        // Two keys have room, of whichever queue: the oldest is forgotten.
+        for key in ["l", "m"] {
+            assert!(matches!(tasks.publish(key, &[b"a"], Some(key), ROOM), Published::New(_)));
+        }
+        assert_eq!(tasks.keys().map(|k| k.1).collect::<Vec<_>>(), ["l", "m"]);
+        assert_eq!(tasks.publish("q", &[b"a"], Some("k"), ROOM), Published::New(2));
     }
 }
