@@ -15,6 +15,7 @@ use crate::api::{LogPart, LogSource};
 use crate::events::Recorder;
 use crate::kubelet::cell::PodCell;
 use crate::kubelet::node::NodeCell;
+pub use crate::kubelet::session::{Session, SessionSpec};
 use crate::runtime::{Output, Running, Runtime};
 use crate::store::Store;
 
@@ -230,7 +231,21 @@ impl ControlPlane {
         output: Output,
     ) -> Result<Arc<dyn Running>, String> {
         let cell = self.pod(namespace, pod)?;
-        crate::kubelet::exec::start(&self.shared, &cell, container, argv, output, false)
+        crate::kubelet::exec::start(&self.shared, &cell, container, argv, output, false, false)
+    }
+
+    /// Puts a client at the streams of a program: of a further one, or of a container's own.
+    ///
+    /// # Errors
+    /// If the container does not run, or the command is empty.
+    pub fn session(&self, spec: &SessionSpec, output: Output) -> Result<Session, String> {
+        let cell = self.pod(&spec.namespace, &spec.pod)?;
+        Session::begin(&self.shared, &cell, spec, output)
+    }
+
+    /// What a program inside the pod would reach the network with, and its place.
+    pub fn pod_stack(&self, namespace: &str, pod: &str) -> Option<podlab_net::Stack> {
+        self.shared.pod(namespace, pod)?.stack()
     }
 
     /// Where the API gets logs from.

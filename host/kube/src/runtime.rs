@@ -77,8 +77,10 @@ pub struct StartSpec {
     pub main: bool,
     /// Takes what it writes.
     pub output: Output,
-    /// Whether its standard input stays open (and gives nothing), or is at its end.
+    /// Whether its standard input stays open for [`Running::feed`], or is at its end.
     pub stdin: bool,
+    /// Whether it shall believe that its standard input and output are a terminal.
+    pub terminal: bool,
 }
 
 /// Waits for the end of a program.
@@ -94,6 +96,13 @@ pub trait Running: Send + Sync {
     fn set_frozen(&self, frozen: bool);
     /// How it ended, if it has.
     fn exit(&self) -> Option<Exit>;
+    /// Gives it something to read as standard input. Says how many bytes were taken; the rest is
+    /// to be given again when it has read more.
+    fn feed(&self, bytes: &[u8]) -> usize {
+        bytes.len()
+    }
+    /// Ends its standard input.
+    fn end_input(&self) {}
     /// Waits for its end.
     fn wait(&self) -> Ending;
     /// The memory it has, in bytes.

@@ -210,7 +210,7 @@ fn names(pod: &Value, field: &str) -> Vec<String> {
         .collect()
 }
 
-fn choose(pod: &Value, name: &str, asked: &str) -> Result<String, Error> {
+pub(super) fn choose(pod: &Value, name: &str, asked: &str) -> Result<String, Error> {
     let (main, init, debug) =
         (names(pod, "containers"), names(pod, "initContainers"), names(pod, "ephemeralContainers"));
     if !asked.is_empty() {

@@ -7,6 +7,7 @@
 //! - [`request`], [`response`]: the two ends, as data
 //! - `route`: paths; `objects`: the verbs; `patch`: the three kinds of patch
 //! - `body`, `protobuf`: what comes in; [`watch`], [`log`]: what streams
+//! - [`streaming`]: exec, attach, portforward
 //! - `table`, `discovery`, `openapi`: how kubectl sees it
 
 mod body;
@@ -22,6 +23,7 @@ pub mod request;
 pub mod response;
 mod route;
 mod scale;
+pub mod streaming;
 mod table;
 pub mod watch;
 
@@ -30,6 +32,7 @@ use std::sync::Arc;
 pub use log::{LogFollow, LogLine, LogPart, LogSource};
 pub use request::Request;
 pub use response::{Body, Response};
+pub use streaming::{Streaming, is_streaming};
 pub use watch::WatchStream;
 
 use crate::store::{Error, Store};

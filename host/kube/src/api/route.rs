@@ -103,6 +103,9 @@ impl Api {
         if !verbs.iter().any(|v| v == verb) {
             return Err(Error::method_not_allowed());
         }
+        if matches!(t.sub.as_str(), "exec" | "attach" | "portforward") {
+            return Err(Error::bad_request("Upgrade request required"));
+        }
         if t.sub == "log" {
             return Ok(
                 match log::get(&self.store, self.logs.as_ref(), request, &t.namespace, &t.name)? {

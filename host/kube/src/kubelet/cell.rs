@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::backoff::Backoff;
 use super::log::Log;
 use super::node::NodeCell;
+use super::session::Attached;
 use crate::api::LogPart;
 use crate::control_plane::Shared;
 use crate::events::{About, Recorder};
@@ -105,6 +106,8 @@ pub(crate) enum Role {
     Sidecar,
     /// One of `spec.containers`.
     Main,
+    /// Added to a pod that runs, to look at it (`kubectl debug`): never started again.
+    Ephemeral,
 }
 
 /// A container of a pod.
@@ -149,6 +152,8 @@ pub(crate) struct Program {
     pub(crate) env: Vec<(String, String)>,
     /// CPU weight, CPU limit in millicores, memory limit in bytes.
     pub(crate) share: (u32, Option<u32>, Option<u64>),
+    /// Who is attached to its streams.
+    pub(crate) attached: Attached,
 }
 
 /// What a container is doing.
@@ -213,9 +218,20 @@ impl ContainerCell {
 
     /// `spec.containers{web}`.
     pub(crate) fn field(&self) -> String {
-        let list = if self.role == Role::Main { "containers" } else { "initContainers" };
+        let list = match self.role {
+            Role::Main => "containers",
+            Role::Ephemeral => "ephemeralContainers",
+            Role::Init | Role::Sidecar => "initContainers",
+        };
         format!("spec.{list}{{{}}}", self.spec.name)
     }
+}
+
+/// The ephemeral containers of a pod, as containers: they have the same fields but one.
+fn ephemeral(spec: &k8s_openapi::api::core::v1::PodSpec) -> Vec<Container> {
+    let all = spec.ephemeral_containers.iter().flatten();
+    let container = |c| serde_json::to_value(c).and_then(serde_json::from_value::<Container>).ok();
+    all.filter_map(container).collect()
 }
 
 impl PodCell {
@@ -232,8 +248,11 @@ impl PodCell {
             (c, if sidecar { Role::Sidecar } else { Role::Init })
         });
         let main = spec.containers.iter().map(|c| (c, Role::Main));
+        let ephemeral = ephemeral(&spec);
+        let ephemeral = ephemeral.iter().map(|c| (c, Role::Ephemeral));
+        let all = init.chain(main).chain(ephemeral);
         let containers =
-            init.chain(main).map(|(c, role)| ContainerCell::new(c, role, place(&c.name))).collect();
+            all.map(|(c, role)| ContainerCell::new(c, role, place(&c.name))).collect();
         let inner = Inner {
             dirty: true,
             object: object.clone(),
@@ -296,7 +315,9 @@ impl PodCell {
             let old = std::mem::replace(&mut inner.object, new.clone());
             let meta = |o: &Object, field: &str| o["metadata"][field].clone();
             let fields = ["generation", "deletionTimestamp", "deletionGracePeriodSeconds"];
-            let main = fields.iter().any(|f| meta(&old, f) != meta(new, f));
+            let added = |o: &Object| o["spec"]["ephemeralContainers"].clone();
+            let main =
+                fields.iter().any(|f| meta(&old, f) != meta(new, f)) || added(&old) != added(new);
             let words = ["labels", "annotations"].iter().any(|f| meta(&old, f) != meta(new, f));
             if (main || words)
                 && let Some(pod) = crate::store::view::<Pod>(new)
@@ -310,6 +331,24 @@ impl PodCell {
             self.touch();
         }
         words
+    }
+
+    /// Takes on the ephemeral containers that were added to the spec.
+    pub(crate) fn add_ephemeral(&self, shared: &Shared) {
+        let mut inner = self.lock();
+        let spec = inner.pod.spec.clone().unwrap_or_default();
+        for container in ephemeral(&spec) {
+            if inner.containers.iter().any(|c| c.spec.name == container.name) {
+                continue;
+            }
+            let now = shared.sim.now().as_nanos();
+            let place =
+                shared.trace.place(now, &self.node, &self.namespace, &self.name, &container.name);
+            inner.containers.push(ContainerCell::new(&container, Role::Ephemeral, place));
+            inner.dirty = true;
+        }
+        drop(inner);
+        self.wake.notify();
     }
 
     /// The object was removed from the store.
@@ -347,6 +386,14 @@ impl PodCell {
     pub(crate) fn address(&self) -> Option<Ipv4Addr> {
         match &self.lock().sandbox {
             Sandbox::Ready(_, ip) => Some(*ip),
+            _ => None,
+        }
+    }
+
+    /// A network stack of the pod for the kubelet's own use.
+    pub(crate) fn stack(&self) -> Option<Stack> {
+        match &self.lock().sandbox {
+            Sandbox::Ready(namespace, _) => Some(namespace.stack(self.place)),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ use podlab_trace::Stream;
 
 use super::cell::{Ctx, Ended, Program, Role, Sandbox, State};
 use super::log::Log;
+use super::session::Attached;
 use super::{env, files, hooks, probes};
 use crate::runtime::{Exit, ImageInfo, Output, Running, StartSpec};
 use crate::store::quantity;
@@ -61,12 +62,12 @@ async fn life(ctx: &Ctx, i: usize) {
     ctx.say(i, true, "Created", &format!("Created container: {name}"));
     ctx.shared.sim.sleep(ctx.shared.delays().start).await;
     let began = ctx.now();
-    let Run { spec, log, message, mounts, stack, env, .. } = run;
+    let Run { spec, log, message, mounts, stack, env, attached } = run;
     let args = spec.args.clone();
     let share = (spec.cpu_weight, spec.cpu_limit, spec.memory_limit);
     let running = ctx.shared.runtime.start(spec);
     let program =
-        Program { running: running.clone(), mounts, stack: stack.clone(), args, env, share };
+        Program { running: running.clone(), mounts, stack: stack.clone(), args, env, share, attached };
     let probed = ctx.cell.lock().containers[i].spec.startup_probe.is_some();
     ctx.change(i, |c| {
         if let State::Ended(ended) = &c.state {
@@ -180,6 +181,7 @@ struct Run {
     mounts: podlab_fs::Mounts,
     stack: podlab_net::Stack,
     env: Vec<(String, String)>,
+    attached: Attached,
 }
 
 /// Puts together what the program starts with.
@@ -237,7 +239,8 @@ fn create(ctx: &Ctx, i: usize, image: &ImageInfo) -> Result<Run, String> {
         c.log = Some(log.clone());
         c.image_backoff = super::backoff::Backoff::default();
     });
-    let output = sink(ctx, &log);
+    let attached = Attached::new(spec.tty == Some(true));
+    let output = attached.output(&sink(ctx, &log));
     let start = StartSpec {
         node: ctx.node.spec.name.clone(),
         place,
@@ -258,8 +261,9 @@ fn create(ctx: &Ctx, i: usize, image: &ImageInfo) -> Result<Run, String> {
         main: true,
         output,
         stdin: spec.stdin == Some(true),
+        terminal: spec.tty == Some(true),
     };
-    Ok(Run { spec: start, log, message, mounts, stack, env })
+    Ok(Run { spec: start, log, message, mounts, stack, env, attached })
 }
 
 fn sink(ctx: &Ctx, log: &Arc<Mutex<Log>>) -> Output {
@@ -309,7 +313,7 @@ pub(crate) fn restarts(role: Role, policy: &str, code: i32) -> bool {
         (Role::Init, _) => code != 0,
         (Role::Main, "Always") => true,
         (Role::Main, "OnFailure") => code != 0,
-        (Role::Main, _) => false,
+        (Role::Main | Role::Ephemeral, _) => false,
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn start(
     argv: Vec<String>,
     output: Output,
     stdin: bool,
+    terminal: bool,
 ) -> Result<Arc<dyn Running>, String> {
     // Says what is wrong, if it is.
     cell.program(container)?;
@@ -60,6 +61,7 @@ pub(crate) fn start(
         main: false,
         output,
         stdin,
+        terminal,
     };
     Ok(shared.runtime.start(spec))
 }

@@ -26,7 +26,7 @@ pub(crate) async fn exec(ctx: &Ctx, i: usize, argv: Vec<String>) -> Result<(i32,
         written.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }));
     let name = ctx.cell.lock().containers[i].spec.name.clone();
-    let running = exec::start(&ctx.shared, &ctx.cell, &name, argv, output, false)?;
+    let running = exec::start(&ctx.shared, &ctx.cell, &name, argv, output, false, false)?;
     let guard = KillOnDrop(running.clone());
     let exit = running.wait().await;
     drop(guard);

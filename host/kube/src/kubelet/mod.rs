@@ -6,6 +6,7 @@
 //! - `container`: bringing a container up and watching it; `stop`: ending it
 //! - `status`: what the kubelet reports; `backoff`: waits; `log`: what containers wrote
 //! - `files`, `env`, `volumes`: what a program finds; `exec`: further programs in a container
+//! - `session`: a client at a program's standard streams; `terminal`: the terminal between them
 //!
 //! The worker is level-triggered, as Kubernetes' own: whatever happens only marks the pod, and
 //! the worker then looks at everything.
@@ -24,8 +25,10 @@ mod measure;
 pub(crate) mod node;
 mod pod;
 mod probes;
+pub(crate) mod session;
 mod status;
 mod stop;
+mod terminal;
 mod volumes;
 
 use std::sync::Arc;
@@ -79,9 +82,13 @@ fn take(shared: &Arc<Shared>, node: &Arc<NodeCell>, change: &Change) {
         shared.trace.took(cell.place, change.event);
         if change.verb == Verb::Deleted {
             cell.remove();
-        } else if cell.update(object) {
-            let ctx = Ctx { shared: shared.clone(), node: node.clone(), cell: cell.clone() };
-            volumes::refresh_later(&ctx);
+        } else {
+            let words = cell.update(object);
+            cell.add_ephemeral(shared);
+            if words {
+                let ctx = Ctx { shared: shared.clone(), node: node.clone(), cell: cell.clone() };
+                volumes::refresh_later(&ctx);
+            }
         }
         return;
     }

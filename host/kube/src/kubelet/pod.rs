@@ -230,8 +230,15 @@ fn containers(ctx: &Ctx, next: &mut Next) {
         inner.containers.iter().map(view).collect()
     };
     let begun = ctx.cell.lock().begun;
+    // Ephemeral containers wait for nobody.
+    for (i, (role, busy, ..)) in view.iter().enumerate() {
+        if *role == Role::Ephemeral && !busy {
+            bring_up(ctx, i, &policy, next);
+        }
+    }
     for (i, (role, busy, started, hooking, state)) in view.iter().enumerate() {
         match role {
+            Role::Ephemeral => continue,
             Role::Init if begun => {}
             Role::Init => {
                 if state_ok(state) && !busy {

@@ -27,7 +27,8 @@ pub(crate) fn outcome(inner: &Inner) -> Option<bool> {
             .map(|e| e.code)
     };
     let mut success = true;
-    for c in inner.containers.iter().filter(|c| c.role != Role::Sidecar) {
+    let counts = |c: &&ContainerCell| matches!(c.role, Role::Init | Role::Main);
+    for c in inner.containers.iter().filter(counts) {
         match (c.role, over(c)) {
             (Role::Init, Some(0)) => {}
             (Role::Init, Some(_)) => return Some(false),
@@ -53,6 +54,7 @@ fn phase(inner: &Inner) -> &'static str {
     let pending = inner.containers.iter().any(|c| match c.role {
         Role::Init => !inner.begun && c.ended().is_none_or(|e| e.code != 0),
         Role::Sidecar => !inner.begun && (!c.running() || !c.started),
+        Role::Ephemeral => false,
         Role::Main => (matches!(c.state, State::Waiting(..)) || c.hooking) && c.last.is_none(),
     });
     if pending { "Pending" } else { "Running" }
@@ -85,7 +87,7 @@ pub(crate) fn report(ctx: &Ctx) {
         let foreign = |c: &&Value| !OWN.contains(&c["type"].as_str().unwrap_or(""));
         ours.extend(theirs.iter().filter(foreign).cloned());
     }
-    for field in ["resourceClaimStatuses", "nominatedNodeName", "ephemeralContainerStatuses"] {
+    for field in ["resourceClaimStatuses", "nominatedNodeName"] {
         if let Some(value) = current["status"].get(field) {
             status[field] = value.clone();
         }
@@ -115,12 +117,17 @@ fn render(ctx: &Ctx, inner: &mut Inner) -> Value {
         status.insert("podIPs".into(), json!([{"ip": ip.to_string()}]));
     }
     status.insert("startTime".into(), at(inner.started).into());
-    let waiting_for_init = inner.containers.iter().any(|c| c.role != Role::Main);
-    let list = |init: bool| -> Vec<Value> {
-        let all = inner.containers.iter().filter(|c| (c.role != Role::Main) == init);
+    let waiting_for_init =
+        inner.containers.iter().any(|c| matches!(c.role, Role::Init | Role::Sidecar));
+    let list = |roles: &[Role]| -> Vec<Value> {
+        let all = inner.containers.iter().filter(|c| roles.contains(&c.role));
         all.map(|c| container_status(c, waiting_for_init, over, &at)).collect()
     };
-    let (init, main) = (list(true), list(false));
+    let (init, main) = (list(&[Role::Init, Role::Sidecar]), list(&[Role::Main]));
+    let ephemeral = list(&[Role::Ephemeral]);
+    if !ephemeral.is_empty() {
+        status.insert("ephemeralContainerStatuses".into(), ephemeral.into());
+    }
     if !init.is_empty() {
         status.insert("initContainerStatuses".into(), init.into());
     }
@@ -172,6 +179,7 @@ fn container_status(
     };
     let ready = match c.role {
         Role::Init => c.ended().is_some_and(|e| e.code == 0),
+        Role::Ephemeral => false,
         _ => c.ready && c.running() && !over,
     };
     let mut out = json!({
@@ -199,10 +207,10 @@ fn conditions(ctx: &Ctx, inner: &mut Inner, phase: &str) -> Value {
     let incomplete = names(&|c| match c.role {
         Role::Init => !begun && c.ended().is_none_or(|e| e.code != 0),
         Role::Sidecar => !(begun || c.running() && c.started),
-        Role::Main => false,
+        Role::Main | Role::Ephemeral => false,
     });
     let unready = names(&|c| match c.role {
-        Role::Init => false,
+        Role::Init | Role::Ephemeral => false,
         Role::Sidecar | Role::Main => !(c.running() && c.ready),
     });
     let done = |kind: &str| (kind.to_owned(), false, "PodCompleted".to_owned(), String::new());

@@ -47,10 +47,13 @@ pub fn all() -> Vec<Resource> {
             .short(&["po"])
             .categories(&["all"])
             .status()
+            .sub("attach", "PodAttachOptions", &["create", "get"])
             .sub("binding", "Binding", &["create"])
             .sub("ephemeralcontainers", "Pod", &VIEW)
             .eviction()
+            .sub("exec", "PodExecOptions", &["create", "get"])
             .sub("log", "Pod", &["get"])
+            .sub("portforward", "PodPortForwardOptions", &["create", "get"])
             .selectable(&[
                 "spec.nodeName",
                 "spec.restartPolicy",
