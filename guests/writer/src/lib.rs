@@ -93,8 +93,9 @@ async fn write(
     let last = client.send("GET", &ledger.at("/last"), &[], b"").await.map_err(error)?;
     let last = String::from_utf8_lossy(&last.body);
     let last: u64 = last.trim().parse().map_err(|_| format!("ledger: {last:?} is no number"))?;
-    sleep(work).await;
     let (seq, by, token) = (last + 1, &leader.identity, leader.token);
+    log::info("begins", &[("seq", &seq), ("token", &token)]);
+    sleep(work).await;
     let target = format!("/entries?seq={seq}&by={by}&token={token}");
     let reply = client.send("POST", &ledger.at(target), &[], b"").await.map_err(error)?;
     match reply.status {
