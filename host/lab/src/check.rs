@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use podlab_trace::{Event, Seq, Verdict};
 
+use crate::checker::Collector;
 use crate::expression::{Evaluator, Expression, Reads};
 use crate::scenario::{Check, Count};
 
@@ -13,6 +14,7 @@ pub struct Monitor {
     form: Form,
     window: Window,
     verdict: Option<Decided>,
+    collector: Option<Collector>,
     /// Why the expression could not be evaluated, the last time it could not.
     error: String,
     /// How often it was looked at inside the window; for `count`, how many events matched.
@@ -30,6 +32,7 @@ enum Form {
     Finally,
     Count,
     Sometimes,
+    Checker,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,6 +84,7 @@ impl Monitor {
             (_, _, Some(_)) => Form::Never,
             _ if check.count.is_some() => Form::Count,
             _ if check.sometimes.is_some() => Form::Sometimes,
+            _ if check.checker.is_some() => Form::Checker,
             _ => Form::Finally,
         };
         let window = if check.after.is_some() { Window::Before } else { Window::Open(0) };
@@ -89,6 +93,7 @@ impl Monitor {
             form,
             window,
             verdict: None,
+            collector: check.checker.as_ref().map(Collector::new),
             error: String::new(),
             looked: 0,
             offered: 0,
@@ -121,7 +126,7 @@ impl Monitor {
             self.window = Window::Open(at);
             self.asked = false;
             // What holds when the window opens counts, although nothing changes then.
-            if self.check.on.is_none() && self.form != Form::Finally {
+            if self.check.on.is_none() && !matches!(self.form, Form::Finally | Form::Checker) {
                 self.ask(evaluator, None, 0, at);
             }
         }
@@ -138,6 +143,10 @@ impl Monitor {
             return;
         }
         if !self.inside(event.at) {
+            return;
+        }
+        if let Some(collector) = &mut self.collector {
+            collector.look(evaluator, event);
             return;
         }
         if let Some(on) = &self.check.on {
@@ -158,7 +167,7 @@ impl Monitor {
     /// Looks at the end of a request, which is no event of the trace.
     pub fn look_outside(&mut self, evaluator: &Evaluator, changed: Reads, at: u64) {
         if self.verdict.is_none()
-            && self.form != Form::Finally
+            && !matches!(self.form, Form::Finally | Form::Checker)
             && self.check.on.is_none()
             && self.inside(at)
             && self.expression().reads().overlaps(changed)
@@ -232,6 +241,12 @@ impl Monitor {
             };
             self.verdict = Some(Decided { verdict, seen, event: 0, at });
         }
+        if let Some(collector) = self.collector.take()
+            && self.window != Window::Before
+        {
+            let (verdict, seen, event) = collector.finish(evaluator);
+            self.verdict = Some(Decided { verdict, seen, event, at });
+        }
         let decided = self.verdict.clone().unwrap_or_else(|| {
             let never_open = self.window == Window::Before;
             let error =
@@ -289,7 +304,11 @@ impl Monitor {
             Form::Finally => "finally",
             Form::Count => "count",
             Form::Sometimes => "sometimes",
+            Form::Checker => "checker",
         };
+        if let Some(checker) = &self.check.checker {
+            return format!("the history of a correct {}", checker.name());
+        }
         let source = self.expression().source().trim();
         let mut text = match self.check.count {
             Some(Count { at_least, at_most: None }) => {
@@ -472,6 +491,7 @@ mod tests {
             seen: "s".into(),
             event: 3,
             at: 5,
+            goal: false,
             around: Vec::new(),
         };
         let expected = serde_json::json!({

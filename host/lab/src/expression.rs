@@ -181,6 +181,11 @@ impl Expression {
         self.names.free.contains("event")
     }
 
+    /// Whether it speaks of the request at hand.
+    pub fn asks_request(&self) -> bool {
+        self.names.free.contains("request")
+    }
+
     /// The texts that are the first argument of `functions`: the names of pods in `ready('web')`.
     pub fn arguments<'a>(&'a self, functions: &'a [&str]) -> impl Iterator<Item = &'a str> {
         let calls = self.names.calls.iter();
@@ -203,12 +208,28 @@ impl Expression {
     /// # Errors
     /// When it has none.
     pub fn value(&self, evaluator: &Evaluator, event: Option<Value>) -> Result<Value, String> {
+        match event {
+            Some(event) => self.value_of(evaluator, "event", event),
+            None => self.value_of(evaluator, "event", Value::Null),
+        }
+    }
+
+    /// Its value now, where `variable` ("event" or "request") is what is at hand.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn value_of(
+        &self,
+        evaluator: &Evaluator,
+        variable: &str,
+        at_hand: Value,
+    ) -> Result<Value, String> {
         let mut context = evaluator.root.new_inner_scope();
         if self.reads.now {
             context.add_variable_from_value("now", evaluator.history.now_seconds());
         }
-        if let Some(event) = event {
-            context.add_variable_from_value("event", event);
+        if self.names.free.contains(variable) {
+            context.add_variable_from_value(variable.to_owned(), at_hand);
         }
         Value::resolve(&self.program, &context).map_err(|e| format!("`{}`: {e}", self.source))
     }
@@ -331,7 +352,7 @@ impl Names {
 
     /// What can never be true of any event is a mistake, not a check.
     fn check(&self) -> Result<(), String> {
-        let variables = ["now", "event"];
+        let variables = ["now", "event", "request"];
         for name in &self.free {
             if !variables.contains(&name.as_str()) && !STANDARD.contains(&name.as_str()) {
                 let meant = meant(name, variables);

@@ -49,6 +49,14 @@ pub struct Finished {
     pub body: String,
     /// Why there was no answer, or empty.
     pub error: String,
+    /// Whether it was answered well.
+    pub ok: bool,
+    /// The method, empty for TCP.
+    pub method: String,
+    /// The path, empty for TCP.
+    pub path: String,
+    /// The body (for TCP: the text) that was sent.
+    pub sent: String,
 }
 
 impl History {
@@ -115,7 +123,10 @@ impl History {
             ("end", Value::Float(request.end as f64 / 1e9)),
             ("latencyMs", Value::Float(request.end.saturating_sub(request.at) as f64 / 1e6)),
             ("status", Value::Int(i64::from(request.status))),
-            ("ok", Value::Bool((200..400).contains(&request.status))),
+            ("ok", Value::Bool(request.ok)),
+            ("method", text(&request.method)),
+            ("path", text(&request.path)),
+            ("sent", text(&request.sent)),
             ("body", text(&request.body)),
             ("error", text(&request.error)),
         ]);

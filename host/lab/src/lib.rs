@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 pub mod check;
+pub mod checker;
 pub mod expression;
 pub mod history;
 pub mod outside;

@@ -6,7 +6,7 @@ use podlab_world::gateway::{Outside, OutsideEvent};
 use podlab_world::{Input, World};
 
 use crate::history::Finished;
-use crate::scenario::Request;
+use crate::scenario::{Request, TcpRequest};
 
 /// An answer longer than this is cut, in bytes.
 const MAX_ANSWER: usize = 4 << 20;
@@ -20,6 +20,8 @@ pub struct Clients {
 
 struct Exchange {
     request: Request,
+    /// For a text over TCP: what its answer ends with, if anything.
+    text: Option<Option<String>>,
     at: u64,
     deadline: u64,
     answer: Vec<u8>,
@@ -32,10 +34,38 @@ impl Clients {
         let id = self.next;
         let at = world.now().as_nanos();
         let deadline = at.saturating_add(request.timeout.0.as_nanos() as u64);
-        self.open
-            .insert(id, Exchange { request: request.clone(), at, deadline, answer: Vec::new() });
+        self.open.insert(
+            id,
+            Exchange { request: request.clone(), text: None, at, deadline, answer: Vec::new() },
+        );
         world.input(Input::Open { id, target: request.to.clone() });
         world.input(Input::Send { id, bytes: serde_bytes::ByteBuf::from(head(request)) });
+        id
+    }
+
+    /// Sends a text over TCP now, and returns its number.
+    pub fn send_text(&mut self, world: &mut World, tcp: &TcpRequest) -> u64 {
+        self.next += 1;
+        let id = self.next;
+        let at = world.now().as_nanos();
+        let deadline = at.saturating_add(tcp.timeout.0.as_nanos() as u64);
+        let request = Request {
+            name: tcp.name.clone(),
+            to: tcp.to.clone(),
+            path: String::new(),
+            method: String::new(),
+            headers: BTreeMap::new(),
+            body: tcp.send.clone(),
+            timeout: tcp.timeout,
+        };
+        let text = Some(tcp.ends.clone());
+        self.open.insert(id, Exchange { request, text, at, deadline, answer: Vec::new() });
+        world.input(Input::Open { id, target: tcp.to.clone() });
+        let bytes = serde_bytes::ByteBuf::from(tcp.send.clone().into_bytes());
+        world.input(Input::Send { id, bytes });
+        if tcp.ends.is_none() {
+            world.input(Input::Shut { id });
+        }
         id
     }
 
@@ -64,13 +94,13 @@ impl Clients {
                 Outside::Data(bytes) => {
                     let room = MAX_ANSWER.saturating_sub(exchange.answer.len());
                     exchange.answer.extend_from_slice(&bytes[..bytes.len().min(room)]);
-                    match parse(&exchange.answer, false, &exchange.request.method) {
+                    match exchange.parse(false) {
                         Parsed::Partial => continue,
                         Parsed::Whole(status, body) => Ok((status, body)),
                         Parsed::Bad(error) => Err(error),
                     }
                 }
-                Outside::Ended => match parse(&exchange.answer, true, &exchange.request.method) {
+                Outside::Ended => match exchange.parse(true) {
                     Parsed::Whole(status, body) => Ok((status, body)),
                     Parsed::Partial if exchange.answer.is_empty() => {
                         Err("the connection was closed without an answer".into())
@@ -101,12 +131,32 @@ impl Clients {
 }
 
 impl Exchange {
+    fn parse(&self, ended: bool) -> Parsed {
+        let Some(ends) = &self.text else {
+            return parse(&self.answer, ended, &self.request.method);
+        };
+        let whole = match ends {
+            Some(end) => self.answer.ends_with(end.as_bytes()),
+            None => ended,
+        };
+        match whole {
+            true => Parsed::Whole(0, String::from_utf8_lossy(&self.answer).into_owned()),
+            false => Parsed::Partial,
+        }
+    }
+
     fn finish(self, end: u64, result: Result<(u16, String), String>) -> Finished {
+        let text = self.text.is_some();
+        let ok = match &result {
+            Ok((status, _)) => text || (200..400).contains(status),
+            Err(_) => false,
+        };
         let (status, body, error) = match result {
             Ok((status, body)) => (status, body, String::new()),
             Err(error) => (0, String::new(), error),
         };
-        Finished { name: self.request.name, at: self.at, end, status, body, error }
+        let Request { name, method, path, body: sent, .. } = self.request;
+        Finished { name, at: self.at, end, status, body, error, ok, method, path, sent }
     }
 }
 

@@ -131,12 +131,12 @@ impl Pattern {
                 message: "this file is not UTF-8".into(),
             })?;
             let scenario = Scenario::parse(&file, text)?;
-            for manifest in
-                scenario.apply.iter().chain(scenario.steps.iter().flat_map(|s| match s {
+            for manifest in scenario.apply.iter().chain(
+                crate::scenario::all_steps(&scenario.steps).into_iter().flat_map(|s| match s {
                     crate::scenario::Step::Apply(files) => files.as_slice(),
                     _ => &[],
-                }))
-            {
+                }),
+            ) {
                 if !self.files.contains_key(manifest) {
                     let line = text
                         .lines()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use podlab_sim::{Stop, Time};
+use podlab_sim::{Rng, Stop, Time};
 use podlab_trace::{Kind, Verdict, text};
 use podlab_world::options::NodeOptions;
 use podlab_world::{Fault, Images, Input, Recording, World, WorldOptions};
@@ -13,12 +13,15 @@ use crate::history::History;
 use crate::outside::Clients;
 use crate::pattern::Pattern;
 use crate::report::{Decision, Recovery, Report};
-use crate::scenario::{Scenario, Step};
+use crate::scenario::{Load, PlannedFault, Profile, Scenario, Step};
 
 /// While the runner waits for something, it looks this often, in ns of virtual time.
 const TICK: u64 = 5_000_000;
 /// How many polls of the executor one turn takes at most.
 const BUDGET: u64 = 1_000_000;
+
+/// No more steps lie ahead at once.
+const MAX_STEPS: usize = 100_000;
 
 /// How many events before and after the one that decided a check are shown.
 const AROUND: u64 = 4;
@@ -53,6 +56,11 @@ struct Run<'a> {
     clients: Clients,
     loads: BTreeMap<String, LoadState>,
     mends: Vec<(u64, Fault)>,
+    /// Faults that lie ahead: when, what, for how long.
+    planned: Vec<(u64, PlannedFault)>,
+    /// What is broken now and can be mended.
+    broken: Vec<Fault>,
+    chosen: BTreeMap<String, Rng>,
     steps: VecDeque<&'a Step>,
     waiting: Option<Waiting<'a>>,
     read: u64,
@@ -72,6 +80,8 @@ struct LoadState {
 enum Waiting<'a> {
     Until(u64),
     Holds(&'a Expression, u64),
+    /// All was mended at the first instant; it must hold until the second.
+    Well(&'a Expression, u64, u64),
     Answer(u64),
     Load(String),
 }
@@ -106,6 +116,9 @@ impl Runner {
             clients: Clients::default(),
             loads: BTreeMap::new(),
             mends: Vec::new(),
+            planned: Vec::new(),
+            broken: Vec::new(),
+            chosen: BTreeMap::new(),
             steps: scenario.steps.iter().collect(),
             waiting: None,
             read: 0,
@@ -200,8 +213,8 @@ impl<'a> Run<'a> {
                 wake = wake.min(at);
             }
         }
-        for (at, _) in &self.mends {
-            wake = wake.min(*at);
+        for at in self.mends.iter().map(|m| m.0).chain(self.planned.iter().map(|p| p.0)) {
+            wake = wake.min(at);
         }
         wake.max(now + 1)
     }
@@ -212,8 +225,10 @@ impl<'a> Run<'a> {
         let (due, later): (Vec<_>, Vec<_>) = self.mends.drain(..).partition(|(at, _)| *at <= now);
         self.mends = later;
         for (_, fault) in due {
-            self.fault(fault)?;
+            // What was broken may be gone by now, and all that was wrong with it.
+            let _ = self.fault(fault);
         }
+        self.break_planned(now)?;
         for load in self.loads.values_mut() {
             while load.next().is_some_and(|at| at <= now) {
                 load.sent += 1;
@@ -236,6 +251,27 @@ impl<'a> Run<'a> {
                                     result.err().map(|e| format!(" ({e})")).unwrap_or_default();
                                 return Err(format!(
                                     "wait: `{}` did not come to hold in time{why}: {}",
+                                    expression.source().trim(),
+                                    crate::check::seen(expression, &self.evaluator)
+                                ));
+                            }
+                            _ => false,
+                        }
+                    }
+                    Waiting::Well(expression, since, deadline) => {
+                        match expression.holds(&self.evaluator, None) {
+                            Ok(true) => {
+                                self.recoveries.push(Recovery {
+                                    until: expression.source().trim().into(),
+                                    at: *since,
+                                    took: now - since,
+                                });
+                                true
+                            }
+                            _ if now >= *deadline => {
+                                return Err(format!(
+                                    "recover: everything was mended at {}, but `{}` did not come to hold in time: {}",
+                                    Time(*since),
                                     expression.source().trim(),
                                     crate::check::seen(expression, &self.evaluator)
                                 ));
@@ -278,7 +314,7 @@ impl<'a> Run<'a> {
                 self.waiting = Some(Waiting::Answer(id));
             }
             Step::Load(load) => {
-                let total = (load.rate * load.duration.0.as_secs_f64()).round() as u64;
+                let total = load_total(load);
                 let state =
                     LoadState { load: load.clone(), began: now, sent: 0, total, open: Vec::new() };
                 self.loads.insert(load.request.name.clone(), state);
@@ -290,11 +326,92 @@ impl<'a> Run<'a> {
                 let end = f.fault.end().expect("validated: the fault can end");
                 self.mends.push((now + f.duration.0.as_nanos() as u64, end));
             }
+            Step::Patch(p) => {
+                self.world.patch_object(&p.kind, &p.namespace, &p.name, &p.merge)?;
+            }
+            Step::Scale(s) => {
+                let patch = serde_json::json!({ "spec": { "replicas": s.replicas } });
+                self.world.patch_object(&s.kind, &s.namespace, &s.name, &patch)?;
+            }
+            Step::Tcp(request) => {
+                let id = self.clients.send_text(&mut self.world, request);
+                self.waiting = Some(Waiting::Answer(id));
+            }
+            Step::Repeat(r) => {
+                for _ in 0..r.times {
+                    for step in r.steps.iter().rev() {
+                        self.steps.push_front(step);
+                    }
+                    if self.steps.len() > MAX_STEPS {
+                        return Err(format!("repeat: more than {MAX_STEPS} steps lie ahead"));
+                    }
+                }
+            }
+            Step::OneOf(o) => {
+                let stream = format!("scenario/oneOf/{}", o.name);
+                let seed = self.world.options().seed;
+                let rng =
+                    self.chosen.entry(stream.clone()).or_insert_with(|| Rng::named(seed, &stream));
+                let n = rng.below(o.choices.len() as u64) as usize;
+                let choice = format!("choice {} of {}", n + 1, o.choices.len());
+                self.decisions.push(Decision { at: now, stream, choice });
+                for step in o.choices[n].iter().rev() {
+                    self.steps.push_front(step);
+                }
+            }
+            Step::Faults(budget) => {
+                let n = self.chosen.keys().filter(|k| k.starts_with("scenario/faults/")).count();
+                let stream = format!("scenario/faults/{n}");
+                let mut rng = Rng::named(self.world.options().seed, &stream);
+                let plan = budget.draw(&mut rng);
+                self.chosen.insert(stream.clone(), rng);
+                for p in plan {
+                    let at = now + p.at.0.as_nanos() as u64;
+                    let lasts = p.duration.map(|d| format!(" for {d}")).unwrap_or_default();
+                    let choice = format!("{} {}{lasts}", p.fault.name(), p.fault.target());
+                    self.decisions.push(Decision { at, stream: stream.clone(), choice });
+                    self.planned.push((at, p));
+                }
+            }
+            Step::Recover(r) => {
+                self.planned.clear();
+                self.mends.clear();
+                for fault in std::mem::take(&mut self.broken) {
+                    if let Some(end) = fault.end() {
+                        // What it hit may be gone for good: then there is nothing to mend.
+                        let _ = self.fault(end);
+                    }
+                }
+                let deadline = now + r.within.0.as_nanos() as u64;
+                self.waiting = Some(Waiting::Well(&r.until, now, deadline));
+            }
+        }
+        Ok(())
+    }
+
+    /// Breaks what is due by plan. That a target is gone, or starts just now, is no error.
+    fn break_planned(&mut self, now: u64) -> Result<(), String> {
+        while let Some(i) = self.planned.iter().position(|(at, _)| *at <= now) {
+            let (at, p) = self.planned.remove(i);
+            if self.fault(p.fault.clone()).is_err() {
+                let choice =
+                    format!("{} {}: no such target then", p.fault.name(), p.fault.target());
+                self.decisions.push(Decision { at, stream: "refused".into(), choice });
+                continue;
+            }
+            if let (Some(end), Some(lasts)) = (p.fault.end(), p.duration) {
+                self.mends.push((at + lasts.0.as_nanos() as u64, end));
+            }
         }
         Ok(())
     }
 
     fn fault(&mut self, fault: Fault) -> Result<(), String> {
+        if fault.begins() && fault.end().is_some() {
+            self.broken.push(fault.clone());
+        } else if !fault.begins() {
+            self.broken.retain(|f| f.end().as_ref() != Some(&fault));
+        }
         let (kind, begins) = (fault.name(), fault.begins());
         match self.world.input(Input::Fault(fault)) {
             podlab_world::Outcome::Refused(why) => Err(format!("fault: {why}")),
@@ -376,10 +493,40 @@ fn options(world: &World) -> BTreeMap<String, String> {
     out
 }
 
+/// How many requests a load is.
+fn load_total(load: &Load) -> u64 {
+    let seconds = load.duration.0.as_secs_f64();
+    let rate = match load.profile {
+        Some(Profile::Ramp { to }) => (load.rate + to) / 2.0,
+        _ => load.rate,
+    };
+    (rate * seconds).round() as u64
+}
+
 impl LoadState {
     /// When the next request is due, in ns.
     fn next(&self) -> Option<u64> {
-        (self.sent < self.total)
-            .then(|| self.began + (self.sent as f64 * 1e9 / self.load.rate).round() as u64)
+        (self.sent < self.total).then(|| self.began + (self.due(self.sent) * 1e9).round() as u64)
+    }
+
+    /// When request `n` (from 0) is due, in seconds from the beginning.
+    fn due(&self, n: u64) -> f64 {
+        let rate = self.load.rate;
+        match self.load.profile {
+            None => n as f64 / rate,
+            Some(Profile::Burst { size }) => {
+                let size = u64::from(size);
+                (n / size * size) as f64 / rate
+            }
+            // The rate grows evenly, so n = rate t + growth t² / 2.
+            Some(Profile::Ramp { to }) => {
+                let growth = (to - rate) / self.load.duration.0.as_secs_f64();
+                if growth.abs() < 1e-9 {
+                    return n as f64 / rate;
+                }
+                let root = (rate * rate + 2.0 * growth * n as f64).max(0.0).sqrt();
+                (root - rate) / growth
+            }
+        }
     }
 }

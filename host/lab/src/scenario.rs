@@ -10,6 +10,7 @@ use podlab_world::Fault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::checker::Checker;
 use crate::expression::Expression;
 use crate::vocabulary::meant;
 
@@ -96,6 +97,201 @@ pub enum Step {
     Fault(Fault),
     /// Breaks something for a while; goes on beside the steps that follow.
     FaultFor(FaultFor),
+    /// Changes an object by a merge patch.
+    Patch(Patch),
+    /// Sets the number of replicas.
+    Scale(Scale),
+    /// Sends a text over TCP from outside the cluster and waits for the answer.
+    Tcp(TcpRequest),
+    /// Does the same steps several times.
+    Repeat(Repeat),
+    /// Does one of several lists of steps; the seed says which.
+    OneOf(OneOf),
+    /// Breaks things at random within a budget; goes on beside the steps that follow.
+    Faults(FaultBudget),
+    /// Mends everything that is broken, and waits until something holds again.
+    Recover(Recover),
+}
+
+/// See [`Step::Patch`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Patch {
+    /// "Pod".
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+    /// What changes (RFC 7386: null removes a field).
+    pub merge: serde_json::Value,
+}
+
+/// See [`Step::Scale`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Scale {
+    /// "ReplicaSet".
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+    /// How many.
+    pub replicas: u32,
+}
+
+/// See [`Step::Tcp`]. Checks find the answer as that of any request; `ok` says that it came.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TcpRequest {
+    /// The name under which checks find the answer.
+    pub name: String,
+    /// `service.namespace:port`, or `pod/NAME:port`.
+    pub to: String,
+    /// What is sent.
+    pub send: String,
+    /// The answer is whole once it ends with this; without it, once the other side closes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<String>,
+    /// How long to wait for the answer.
+    #[serde(default = "five_seconds")]
+    pub timeout: Span,
+}
+
+/// See [`Step::Repeat`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Repeat {
+    /// How often (1 to 10000).
+    pub times: u32,
+    /// What.
+    pub steps: Vec<Step>,
+}
+
+/// See [`Step::OneOf`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct OneOf {
+    /// What is chosen: the name of its random stream.
+    pub name: String,
+    /// Between what. An empty list does nothing.
+    pub choices: Vec<Vec<Step>>,
+}
+
+/// See [`Step::Faults`]. Spans count from this step.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct FaultBudget {
+    /// What may break.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budget: Vec<FaultKind>,
+    /// What breaks when: what a budget came to under some seed, or written by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<PlannedFault>,
+    /// Nothing breaks before.
+    #[serde(default = "at_once")]
+    pub from: Span,
+    /// Nothing breaks after; what is broken then is mended when its time comes.
+    pub until: Span,
+}
+
+fn at_once() -> Span {
+    Span(Duration::ZERO)
+}
+
+/// One line of a [`FaultBudget`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct FaultKind {
+    /// The faults to choose from: one kind with several targets, for example.
+    pub any_of: Vec<Fault>,
+    /// How often on average (a Poisson process).
+    pub per_minute: f64,
+    /// How often at most.
+    #[serde(default = "ten")]
+    pub at_most: u32,
+    /// How long it lasts, for faults that can end.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Between>,
+}
+
+fn ten() -> u32 {
+    10
+}
+
+/// From `min` to `max`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Between {
+    /// The shortest.
+    pub min: Span,
+    /// The longest.
+    pub max: Span,
+}
+
+/// A fault with its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PlannedFault {
+    /// When it begins, counted from the step.
+    pub at: Span,
+    /// What breaks. That there is no such target then is no error.
+    pub fault: Fault,
+    /// After how long it is mended.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Span>,
+}
+
+/// See [`Step::Recover`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Recover {
+    /// What must hold.
+    pub until: Expression,
+    /// How soon.
+    #[serde(default = "one_minute")]
+    pub within: Span,
+}
+
+/// How the rate of a load changes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub enum Profile {
+    /// From `rate` to this rate, evenly.
+    Ramp {
+        /// Requests a second at the end.
+        to: f64,
+    },
+    /// So many at once, as often as `rate` asks for.
+    Burst {
+        /// How many at once.
+        size: u32,
+    },
+}
+
+impl Step {
+    /// The steps inside this one.
+    pub fn inside(&self) -> Vec<&Step> {
+        match self {
+            Step::Repeat(r) => r.steps.iter().collect(),
+            Step::OneOf(o) => o.choices.iter().flatten().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// All steps, those inside others too.
+pub(crate) fn all_steps(steps: &[Step]) -> Vec<&Step> {
+    let mut out = Vec::new();
+    let mut open: Vec<&Step> = steps.iter().rev().collect();
+    while let Some(step) = open.pop() {
+        out.push(step);
+        open.extend(step.inside().into_iter().rev());
+    }
+    out
 }
 
 /// An object of the control plane.
@@ -179,6 +375,9 @@ pub struct Load {
     /// For how long.
     #[serde(rename = "for")]
     pub duration: Span,
+    /// How the rate changes; without it, not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
 }
 
 /// See [`Step::FaultFor`].
@@ -218,6 +417,9 @@ pub struct Check {
     /// passes may pass in vain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sometimes: Option<Expression>,
+    /// A ready-made checker over what happens in the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checker: Option<Checker>,
     /// So many events must match `on` in the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<Count>,
@@ -352,13 +554,12 @@ impl Scenario {
 
     /// What the types alone do not say. The first value is a text to find the line by.
     fn validate(&self) -> Result<(), (String, String)> {
-        let marks: Vec<&str> = self
-            .steps
+        let steps = all_steps(&self.steps);
+        let marks: Vec<&str> = steps
             .iter()
             .filter_map(|s| if let Step::Mark(m) = s { Some(m.as_str()) } else { None })
             .collect();
-        let loads: Vec<&str> = self
-            .steps
+        let loads: Vec<&str> = steps
             .iter()
             .filter_map(
                 |s| if let Step::Load(l) = s { Some(l.request.name.as_str()) } else { None },
@@ -370,7 +571,7 @@ impl Scenario {
                 "world: a cluster has 1 to 50 nodes of 1 to 64 cores".into(),
             ));
         }
-        for step in &self.steps {
+        for step in steps.iter().copied() {
             match step {
                 Step::Load(l) if !(l.rate > 0.0 && l.rate <= 100_000.0) => {
                     return Err((
@@ -396,15 +597,36 @@ impl Scenario {
                         ),
                     ));
                 }
+                Step::Load(l)
+                    if l.profile.is_some_and(|p| match p {
+                        Profile::Ramp { to } => !(to > 0.0 && to <= 100_000.0),
+                        Profile::Burst { size } => !(1..=10_000).contains(&size),
+                    }) =>
+                {
+                    return Err((
+                        "profile:".into(),
+                        "load.profile: a ramp goes to a rate above 0, at most 100000; a burst has 1 to 10000 requests".into(),
+                    ));
+                }
+                Step::Repeat(r) if !(1..=10_000).contains(&r.times) => {
+                    return Err((
+                        "times:".into(),
+                        format!("repeat.times is {}: it must be from 1 to 10000", r.times),
+                    ));
+                }
+                Step::OneOf(o) if o.choices.is_empty() => {
+                    return Err((o.name.clone(), "oneOf.choices is empty".into()));
+                }
+                Step::Faults(f) => f.check().map_err(|m| ("faults".into(), m))?,
                 _ => {}
             }
         }
-        let requests: Vec<&str> = self
-            .steps
+        let requests: Vec<&str> = steps
             .iter()
             .filter_map(|s| match s {
                 Step::Request(r) => Some(r.name.as_str()),
                 Step::Load(l) => Some(l.request.name.as_str()),
+                Step::Tcp(r) => Some(r.name.as_str()),
                 _ => None,
             })
             .collect();
@@ -417,14 +639,17 @@ impl Scenario {
                 e.source().trim()
             ))
         };
-        for step in &self.steps {
-            let Step::Wait(wait) = step else { continue };
-            let source = wait.until.source();
+        for step in steps.iter().copied() {
+            let (Step::Wait(Wait { until, .. }) | Step::Recover(Recover { until, .. })) = step
+            else {
+                continue;
+            };
+            let source = until.source();
             let needle = source.lines().next().unwrap_or(source).to_owned();
-            if let Some(message) = unasked(&wait.until) {
+            if let Some(message) = unasked(until) {
                 return Err((needle, format!("wait.until: {message}")));
             }
-            if wait.until.asks_event() {
+            if until.asks_event() {
                 let message = "wait.until: `event` is known only to checks with `on`".into();
                 return Err((needle, message));
             }
@@ -440,9 +665,11 @@ impl Scenario {
             let kinds =
                 [&check.eventually, &check.always, &check.never, &check.finally, &check.sometimes];
             let forms = kinds.iter().filter(|k| k.is_some()).count();
-            if forms + usize::from(check.count.is_some()) != 1 {
+            if forms + usize::from(check.count.is_some()) + usize::from(check.checker.is_some())
+                != 1
+            {
                 return Err(at(
-                    "needs exactly one of eventually, always, never, finally, sometimes, count"
+                    "needs exactly one of eventually, always, never, finally, sometimes, count, checker"
                         .into(),
                 ));
             }
@@ -457,6 +684,17 @@ impl Scenario {
                                    be more than atMost"
                         .into()));
                 }
+            }
+            if let Some(checker) = &check.checker {
+                checker
+                    .check(&requests)
+                    .map_err(|m| at(format!("checker.{}: {m}", checker.name())))?;
+                if check.on.is_some() {
+                    return Err(at("a checker names its own events: it takes no `on`".into()));
+                }
+            }
+            if kinds.into_iter().flatten().chain(&check.on).any(Expression::asks_request) {
+                return Err(at("`request` is known only in checkers' sources".into()));
             }
             if check.finally.is_some() && (check.on.is_some() || check.within.is_some()) {
                 return Err(at(
@@ -499,6 +737,72 @@ impl Scenario {
         }
         schema
     }
+}
+
+impl FaultBudget {
+    fn check(&self) -> Result<(), String> {
+        if self.from >= self.until {
+            return Err("faults.until must be later than faults.from".into());
+        }
+        if self.budget.is_empty() && self.plan.is_empty() {
+            return Err("faults needs a budget or a plan".into());
+        }
+        for kind in &self.budget {
+            if kind.any_of.is_empty() {
+                return Err("faults.budget.anyOf is empty: name the faults to choose from".into());
+            }
+            if !(kind.per_minute > 0.0 && kind.per_minute <= 6000.0) {
+                return Err(format!(
+                    "faults.budget.perMinute is {}: it must be above 0 and at most 6000",
+                    kind.per_minute
+                ));
+            }
+            if let Some(Between { min, max }) = kind.duration
+                && min > max
+            {
+                return Err(format!("faults.budget.for: {min} is longer than {max}"));
+            }
+            let lasting = kind.any_of.iter().find(|f| f.end().is_some());
+            if let (Some(fault), None) = (lasting, kind.duration) {
+                return Err(format!(
+                    "faults.budget: {} lasts: say how long with `for: {{min: 1s, max: 5s}}`",
+                    fault.name()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What breaks when under the random stream `rng`.
+    pub fn draw(&self, rng: &mut podlab_sim::Rng) -> Vec<PlannedFault> {
+        let mut out = self.plan.clone();
+        for kind in &self.budget {
+            // A stream for each line, so that a change of one leaves the others alone.
+            let mut rng = rng.split();
+            let mut at = self.from.0.as_secs_f64();
+            for _ in 0..kind.at_most {
+                at += -(1.0 - rng.unit()).ln() * 60.0 / kind.per_minute;
+                if at >= self.until.0.as_secs_f64() {
+                    break;
+                }
+                let fault = &kind.any_of[rng.below(kind.any_of.len() as u64) as usize];
+                let share = rng.unit();
+                let duration = kind
+                    .duration
+                    .filter(|_| fault.end().is_some())
+                    .map(|b| Span(millis(b.min.0 + (b.max.0 - b.min.0).mul_f64(share))));
+                let at = Span(millis(Duration::from_secs_f64(at)));
+                out.push(PlannedFault { at, fault: fault.clone(), duration });
+            }
+        }
+        out.sort_by_key(|p| p.at);
+        out
+    }
+}
+
+/// Whole milliseconds, so that plans can be read and written.
+fn millis(d: Duration) -> Duration {
+    Duration::from_millis(d.as_millis() as u64)
 }
 
 /// Reads a YAML document strictly, within limits that no honest file reaches.

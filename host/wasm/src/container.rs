@@ -1,6 +1,6 @@
 //! A program at work: one run of a container, or one command executed in it.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use podlab_fs::{Mounts, SignalQueue};
@@ -83,6 +83,7 @@ struct Shared {
     signals: SignalQueue,
     cpu: Account,
     memory: Arc<AtomicU64>,
+    skew: Arc<AtomicI64>,
     outputs: [Output; 2],
     exit: Mutex<Option<Exit>>,
     ended: Signal,
@@ -104,6 +105,7 @@ pub fn start(sim: &Handle, trace: &Trace, spec: ContainerSpec) -> Container {
         signals: spec.signals.clone(),
         cpu: spec.cpu.clone(),
         memory: memory.clone(),
+        skew: Arc::default(),
         outputs: [output(Stream::Stdout), output(Stream::Stderr)],
         exit: Mutex::new(None),
         ended: Signal::new(),
@@ -117,7 +119,8 @@ pub fn start(sim: &Handle, trace: &Trace, spec: ContainerSpec) -> Container {
     let task = {
         let (container, sim) = (container.clone(), sim.clone());
         sim.clone().spawn(async move {
-            let exit = execute(&sim, spec, &container.shared.outputs, memory).await;
+            let skew = container.shared.skew.clone();
+            let exit = execute(&sim, spec, &container.shared.outputs, memory, skew).await;
             container.finish(exit);
         })
     };
@@ -151,6 +154,23 @@ impl Container {
     /// Ends the program at once, as SIGKILL does.
     pub fn kill(&self) {
         self.signal(9);
+    }
+
+    /// Ends the program as the kernel's out-of-memory killer does when its node runs short.
+    pub fn exhaust(&self) {
+        if self.exit().is_none() {
+            self.end(Exit {
+                code: 137,
+                reason: "OOMKilled".into(),
+                message: "the node ran out of memory".into(),
+            });
+        }
+    }
+
+    /// Sets how far the program's wall clock is ahead of the world's, in ns (behind, if negative).
+    /// Its monotonic clock is not touched, as `settimeofday(2)` does not.
+    pub fn set_skew(&self, ns: i64) {
+        self.shared.skew.store(ns, Relaxed);
     }
 
     fn end(&self, exit: Exit) {
@@ -211,6 +231,7 @@ async fn execute(
     spec: ContainerSpec,
     outputs: &[Output; 2],
     memory: Arc<AtomicU64>,
+    skew: Arc<AtomicI64>,
 ) -> Exit {
     let cannot = |e: wasmtime::Error| Exit {
         code: 128,
@@ -238,6 +259,7 @@ async fn execute(
         wasi: wasi.build(),
         table,
         meter: meter.clone(),
+        skew,
         limits: Limits::new(spec.memory_limit, memory, meter.clone()),
     };
     let mut store = Store::new(&spec.program.engine, context);

@@ -30,6 +30,24 @@ impl World {
         if response.status < 300 { Ok(()) } else { Err(message(&response)) }
     }
 
+    /// Changes an object by a merge patch (RFC 7386), as an input.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub fn patch_object(
+        &mut self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<(), String> {
+        let (collection, _) = self.path_of(kind, None, namespace)?;
+        let body = serde_json::to_vec(patch).expect("a JSON value can be written");
+        let path = format!("{collection}/{name}");
+        let response = self.api(request("PATCH", &path, "application/merge-patch+json", body));
+        if response.status < 300 { Ok(()) } else { Err(message(&response)) }
+    }
+
     fn apply_object(&mut self, object: &Value) -> Result<String, String> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let kind = text("/kind").ok_or("it has no `kind`")?;

@@ -181,15 +181,105 @@ impl Cluster {
                 Ok(())
             }
             Fault::VolumeFull { target } | Fault::VolumeFreed { target } => {
-                let [ns, pod, volume] = parts(target, "namespace/pod/volume")?;
-                let found = self
-                    .control
-                    .volume(ns, pod, volume)
-                    .ok_or_else(|| format!("pod {ns}/{pod} has no volume {volume:?}"))?;
-                found.set_fault(VolumeFault { full: fault.begins(), ..VolumeFault::default() });
+                let full = fault.begins();
+                self.volume(target)?.set_fault(VolumeFault { full, ..VolumeFault::default() });
+                Ok(())
+            }
+            Fault::VolumeErrors { target } => {
+                let fail_after_writes = Some(0);
+                let fault = VolumeFault { fail_after_writes, ..VolumeFault::default() };
+                self.volume(target)?.set_fault(fault);
+                Ok(())
+            }
+            Fault::VolumeSlow { target, ms } => {
+                let slow_ns = ms.saturating_mul(1_000_000);
+                self.volume(target)?.set_fault(VolumeFault { slow_ns, ..VolumeFault::default() });
+                Ok(())
+            }
+            Fault::CpuStarve { target, factor } => {
+                let (program, limit) = self.runtime.program(target)?;
+                if *factor < 2 {
+                    return Err("factor says how many times slower: 2 and more".into());
+                }
+                program.cpu().set_limit(Some((limit.unwrap_or(1000) / factor).max(1)));
+                Ok(())
+            }
+            Fault::CpuFed { target } => {
+                // A container that was restarted has its processor back already.
+                if let Ok((program, limit)) = self.runtime.program(target) {
+                    program.cpu().set_limit(limit);
+                }
+                Ok(())
+            }
+            Fault::Oom { target } => {
+                self.runtime.program(target)?.0.exhaust();
+                Ok(())
+            }
+            Fault::CrashOnWrite { target, volume, writes } => {
+                self.crash_on_write(target, volume, *writes)
+            }
+            Fault::ClockSkew { target, ms } => {
+                self.runtime.program(target)?.0.set_skew(ms.saturating_mul(1_000_000));
+                Ok(())
+            }
+            Fault::ClockRight { target } => {
+                if let Ok((program, _)) = self.runtime.program(target) {
+                    program.set_skew(0);
+                }
+                Ok(())
+            }
+            Fault::ImagePull { target } | Fault::ImagePulls { target } => {
+                self.runtime.set_broken(target, fault.begins());
+                Ok(())
+            }
+            Fault::ControlPlaneSlow { factor } => {
+                if !(2..=1000).contains(factor) {
+                    return Err("factor says how many times longer: 2 to 1000".into());
+                }
+                let d = Delays::default();
+                self.control.set_delays(Delays {
+                    pull: d.pull * *factor,
+                    sandbox: d.sandbox * *factor,
+                    start: d.start * *factor,
+                    proxy: d.proxy * *factor,
+                    config: d.config * *factor,
+                });
+                Ok(())
+            }
+            Fault::ControlPlaneUsual {} => {
+                self.control.set_delays(Delays::default());
                 Ok(())
             }
         }
+    }
+
+    fn volume(&self, target: &str) -> Result<podlab_fs::Volume, String> {
+        let [ns, pod, volume] = parts(target, "namespace/pod/volume")?;
+        let found = self.control.volume(ns, pod, volume);
+        found.ok_or_else(|| format!("pod {ns}/{pod} has no volume {volume:?}"))
+    }
+
+    /// Kills a container once `writes` more writes to `volume` have been made.
+    fn crash_on_write(&self, target: &str, volume: &str, writes: u64) -> Result<(), String> {
+        let [ns, pod, _] = parts(target, "namespace/pod/container")?;
+        let (program, _) = self.runtime.program(target)?;
+        let volume = self.volume(&format!("{ns}/{pod}/{volume}"))?;
+        if writes == 0 {
+            return Err("writes is 0: it must be 1 or more".into());
+        }
+        let fault = VolumeFault { fail_after_writes: Some(writes), ..volume.fault() };
+        volume.set_fault(fault);
+        self.sim.spawn(async move {
+            let (signal, counted) = (volume.changed().clone(), volume.clone());
+            // Whoever writes beyond the last write that is let through gets an error, which it
+            // does not live to report.
+            signal
+                .until(move || (counted.fault().fail_after_writes == Some(0)).then_some(()))
+                .await;
+            program.kill();
+            volume.set_fault(VolumeFault { fail_after_writes: None, ..volume.fault() });
+        });
+        Ok(())
     }
 
     /// Starts a program inside a container; what it writes goes to the gateway's outbox.

@@ -91,6 +91,73 @@ pub enum Fault {
         /// `namespace/pod/volume`.
         target: String,
     },
+    /// A container gets only a part of the processor it could have; until it ends or is fed.
+    CpuStarve {
+        /// `namespace/pod/container`.
+        target: String,
+        /// How many times slower: 2 and more.
+        factor: u32,
+    },
+    /// The container has its processor back.
+    CpuFed {
+        /// `namespace/pod/container`.
+        target: String,
+    },
+    /// The kernel's out-of-memory killer ends a container.
+    Oom {
+        /// `namespace/pod/container`.
+        target: String,
+    },
+    /// A container is killed right after the n-th write to a volume from now on.
+    CrashOnWrite {
+        /// `namespace/pod/container`.
+        target: String,
+        /// The volume of the pod.
+        volume: String,
+        /// After how many writes: 1 and more.
+        writes: u64,
+    },
+    /// The wall clock of a container is wrong, until it ends or is set right.
+    ClockSkew {
+        /// `namespace/pod/container`.
+        target: String,
+        /// How far it is ahead, in ms; negative: behind.
+        ms: i64,
+    },
+    /// The wall clock of a container is right again.
+    ClockRight {
+        /// `namespace/pod/container`.
+        target: String,
+    },
+    /// An image cannot be pulled.
+    ImagePull {
+        /// The image, as manifests name it.
+        target: String,
+    },
+    /// It can be pulled again.
+    ImagePulls {
+        /// The image.
+        target: String,
+    },
+    /// Every write to a volume of a pod fails with an I/O error.
+    VolumeErrors {
+        /// `namespace/pod/volume`.
+        target: String,
+    },
+    /// A volume of a pod is slow.
+    VolumeSlow {
+        /// `namespace/pod/volume`.
+        target: String,
+        /// How much longer each write takes, in ms.
+        ms: u64,
+    },
+    /// The control plane is slow: pulls, starts, and the news of endpoints take longer.
+    ControlPlaneSlow {
+        /// How many times longer: 2 to 1000.
+        factor: u32,
+    },
+    /// The control plane has its usual pace.
+    ControlPlaneUsual {},
 }
 
 impl Fault {
@@ -105,6 +172,14 @@ impl Fault {
             Fault::NodeDown { .. } | Fault::NodeUp { .. } => "nodeDown",
             Fault::DnsDown { .. } | Fault::DnsUp { .. } => "dnsDown",
             Fault::VolumeFull { .. } | Fault::VolumeFreed { .. } => "volumeFull",
+            Fault::CpuStarve { .. } | Fault::CpuFed { .. } => "cpuStarve",
+            Fault::Oom { .. } => "oom",
+            Fault::CrashOnWrite { .. } => "crashOnWrite",
+            Fault::ClockSkew { .. } | Fault::ClockRight { .. } => "clockSkew",
+            Fault::ImagePull { .. } | Fault::ImagePulls { .. } => "imagePull",
+            Fault::VolumeErrors { .. } => "volumeErrors",
+            Fault::VolumeSlow { .. } => "volumeSlow",
+            Fault::ControlPlaneSlow { .. } | Fault::ControlPlaneUsual {} => "controlPlaneSlow",
         }
     }
 
@@ -119,7 +194,18 @@ impl Fault {
             | Fault::DnsDown { target }
             | Fault::DnsUp { target }
             | Fault::VolumeFull { target }
-            | Fault::VolumeFreed { target } => target.clone(),
+            | Fault::VolumeFreed { target }
+            | Fault::CpuStarve { target, .. }
+            | Fault::CpuFed { target }
+            | Fault::Oom { target }
+            | Fault::CrashOnWrite { target, .. }
+            | Fault::ClockSkew { target, .. }
+            | Fault::ClockRight { target }
+            | Fault::ImagePull { target }
+            | Fault::ImagePulls { target }
+            | Fault::VolumeErrors { target }
+            | Fault::VolumeSlow { target, .. } => target.clone(),
+            Fault::ControlPlaneSlow { .. } | Fault::ControlPlaneUsual {} => "control plane".into(),
             Fault::Partition { a, b, one_way } => {
                 format!("{a} {} {b}", if *one_way { "->" } else { "<->" })
             }
@@ -136,6 +222,10 @@ impl Fault {
                 | Fault::NodeUp { .. }
                 | Fault::DnsUp { .. }
                 | Fault::VolumeFreed { .. }
+                | Fault::CpuFed { .. }
+                | Fault::ClockRight { .. }
+                | Fault::ImagePulls { .. }
+                | Fault::ControlPlaneUsual {}
         )
     }
 
@@ -152,7 +242,13 @@ impl Fault {
             }
             Fault::NodeDown { .. } => Fault::NodeUp { target: target() },
             Fault::DnsDown { .. } => Fault::DnsUp { target: target() },
-            Fault::VolumeFull { .. } => Fault::VolumeFreed { target: target() },
+            Fault::VolumeFull { .. } | Fault::VolumeErrors { .. } | Fault::VolumeSlow { .. } => {
+                Fault::VolumeFreed { target: target() }
+            }
+            Fault::CpuStarve { .. } => Fault::CpuFed { target: target() },
+            Fault::ClockSkew { .. } => Fault::ClockRight { target: target() },
+            Fault::ImagePull { .. } => Fault::ImagePulls { target: target() },
+            Fault::ControlPlaneSlow { .. } => Fault::ControlPlaneUsual {},
             _ => return None,
         })
     }

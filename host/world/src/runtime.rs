@@ -24,6 +24,10 @@ pub struct WasmRuntime {
     images: Mutex<Images>,
     used: Mutex<BTreeSet<String>>,
     nodes: BTreeMap<String, Cpu>,
+    /// The main programs that run, and their limits in millicores, by `namespace/pod/container`.
+    programs: Mutex<BTreeMap<String, (Container, Option<u32>)>>,
+    /// Images that cannot be pulled.
+    broken: Mutex<BTreeSet<String>>,
 }
 
 impl WasmRuntime {
@@ -44,6 +48,8 @@ impl WasmRuntime {
             trace: trace.clone(),
             images: Mutex::new(images.clone()),
             used: Mutex::default(),
+            programs: Mutex::default(),
+            broken: Mutex::default(),
             nodes,
         }
     }
@@ -58,6 +64,26 @@ impl WasmRuntime {
         self.used.lock().expect("images lock").iter().cloned().collect()
     }
 
+    /// The main program of a container, and its limit in millicores.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn program(&self, target: &str) -> Result<(Container, Option<u32>), String> {
+        let programs = self.programs.lock().expect("programs lock");
+        let found = programs.get(target).filter(|(c, _)| c.exit().is_none());
+        found.cloned().ok_or_else(|| format!("no container {target} runs"))
+    }
+
+    /// Whether `image` cannot be pulled from now on.
+    pub fn set_broken(&self, image: &str, broken: bool) {
+        let mut all = self.broken.lock().expect("images lock");
+        if broken {
+            all.insert(image.to_owned());
+        } else {
+            all.remove(image);
+        }
+    }
+
     fn cpu(&self, node: &str) -> &Cpu {
         self.nodes.get(node).expect("the kubelet runs on a node of this world")
     }
@@ -65,6 +91,9 @@ impl WasmRuntime {
 
 impl Runtime for WasmRuntime {
     fn image(&self, name: &str) -> Result<ImageInfo, String> {
+        if self.broken.lock().expect("images lock").contains(name) {
+            return Err(format!("pulling {name:?} failed: the registry does not answer"));
+        }
         let images = self.images.lock().expect("images lock");
         let image = images.resolve(name).ok_or_else(|| {
             let tagged = if name.rsplit('/').next().is_some_and(|n| n.contains(':')) {
@@ -116,6 +145,9 @@ impl Runtime for WasmRuntime {
             return Arc::new(Missing(format!("no program for {:?}", spec.image)));
         };
         self.used.lock().expect("images lock").insert(image.digest.clone());
+        let target = format!("{}/{}/{}", spec.namespace, spec.pod, spec.container);
+        let main = spec.main;
+        let limit = spec.cpu_limit;
         let started = container::start(
             &self.sim,
             &self.trace,
@@ -138,6 +170,11 @@ impl Runtime for WasmRuntime {
                 output: spec.output,
             },
         );
+        if main {
+            let mut programs = self.programs.lock().expect("programs lock");
+            programs.retain(|_, (c, _)| c.exit().is_none());
+            programs.insert(target, (started.clone(), limit));
+        }
         Arc::new(Program(started))
     }
 }

@@ -52,7 +52,7 @@ impl monotonic_clock::Host for View<'_> {
 
 impl wall_clock::Host for View<'_> {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        let ns = self.sim.unix_nanos();
+        let ns = self.sim.unix_nanos().saturating_add_signed(self.skew);
         Ok(wall_clock::Datetime {
             seconds: ns / 1_000_000_000,
             nanoseconds: (ns % 1_000_000_000) as u32,

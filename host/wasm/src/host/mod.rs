@@ -27,6 +27,8 @@ pub struct Context {
     pub(crate) wasi: WasiCtx,
     pub(crate) table: ResourceTable,
     pub(crate) meter: Meter,
+    /// How far the wall clock of the program is ahead, in ns.
+    pub(crate) skew: std::sync::Arc<std::sync::atomic::AtomicI64>,
     pub(crate) limits: crate::limits::Limits,
 }
 
@@ -42,6 +44,7 @@ pub struct View<'a> {
     pub(crate) stack: &'a Stack,
     pub(crate) mounts: &'a Mounts,
     pub(crate) meter: &'a Meter,
+    pub(crate) skew: i64,
     pub(crate) table: &'a mut ResourceTable,
 }
 
@@ -59,6 +62,7 @@ pub fn view(context: &mut Context) -> View<'_> {
         stack: &context.stack,
         mounts: &context.mounts,
         meter: &context.meter,
+        skew: context.skew.load(std::sync::atomic::Ordering::Relaxed),
         table: &mut context.table,
     }
 }
