@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use podlab_lab::{Pattern, Scenario};
+use podlab_lab::{Exercise, Pattern, Scenario};
 use serde_json::json;
 
 use crate::embedded;
@@ -33,6 +33,8 @@ pub enum Format {
     Scenario,
     /// pattern.yaml
     Pattern,
+    /// exercises/*/exercise.yaml
+    Exercise,
 }
 
 /// Lists the patterns.
@@ -75,6 +77,7 @@ pub fn schema(format: Format) -> Done {
     let schema = match format {
         Format::Scenario => Scenario::schema(),
         Format::Pattern => Pattern::schema(),
+        Format::Exercise => Exercise::schema(),
     };
     println!("{schema:#}");
     Ok(ExitCode::SUCCESS)

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`pattern`]: the catalogue: what a folder of `patterns/` holds
 //! - [`scenario`]: the scenario format, read from YAML
+//! - [`exercise`]: exercises; [`lint`]: what is wrong with a pattern's folder
 //! - [`check`]: checks as monitors over the trace; [`expression`]: their language, CEL
 //! - `vocabulary`: the words expressions may use; [`history`]: what checks can ask about
 //! - [`run`]: one scenario under one seed; [`report`]: what came of it
@@ -13,8 +14,10 @@
 
 pub mod check;
 pub mod checker;
+pub mod exercise;
 pub mod expression;
 pub mod history;
+pub mod lint;
 pub mod outside;
 pub mod pattern;
 pub mod report;
@@ -22,6 +25,7 @@ pub mod run;
 pub mod scenario;
 mod vocabulary;
 
+pub use exercise::Exercise;
 pub use pattern::{Catalogue, Pattern};
 pub use report::Report;
 pub use run::Runner;
