@@ -157,15 +157,7 @@ pub fn catalogue(dir: Option<&Path>) -> Result<Catalogue, Problem> {
 /// # Errors
 /// If there is none, or one cannot be read.
 pub fn read_catalogue(dir: &Path) -> Result<Catalogue, Problem> {
-    let mut files = BTreeMap::new();
-    let one = dir.join("pattern.yaml").is_file();
-    let prefix = if one {
-        let absolute = dir.canonicalize().map_err(|e| Problem::file(dir, e))?;
-        absolute.file_name().map(|n| format!("{}/", n.to_string_lossy())).unwrap_or_default()
-    } else {
-        String::new()
-    };
-    read_files(dir, &prefix, &mut files)?;
+    let files = read_folder(dir)?;
     let catalogue = Catalogue::read(files)
         .map_err(|e| Problem::usage(format!("in {}: {e}", dir.display()), "Correct the file."))?;
     if catalogue.iter().next().is_none() {
@@ -175,6 +167,24 @@ pub fn read_catalogue(dir: &Path) -> Result<Catalogue, Problem> {
         ));
     }
     Ok(catalogue)
+}
+
+/// The files of a folder, named `pattern/path`: of one pattern if it has a pattern.yaml, else of
+/// everything in it.
+///
+/// # Errors
+/// If one cannot be read.
+pub fn read_folder(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
+    let mut files = BTreeMap::new();
+    let one = dir.join("pattern.yaml").is_file();
+    let prefix = if one {
+        let absolute = dir.canonicalize().map_err(|e| Problem::file(dir, e))?;
+        absolute.file_name().map(|n| format!("{}/", n.to_string_lossy())).unwrap_or_default()
+    } else {
+        String::new()
+    };
+    read_files(dir, &prefix, &mut files)?;
+    Ok(files)
 }
 
 fn read_files(

@@ -4,7 +4,8 @@
 //! - [`embedded`]: guests, patterns and page inside the binary
 //! - [`problem`]: errors as users see them, with exit codes
 //! - [`up`], [`mod@test`], [`replay`], [`record`], [`trace`] (and its
-//!   formats: [`format`]), [`mod@diff`], [`list`]: one file for each command
+//!   formats: [`format`]), [`mod@diff`], [`list`], [`lint`],
+//!   [`exercise`]: one file for each command
 #![warn(missing_docs)]
 // Real time and the real machine live here, outside the worlds.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
@@ -15,7 +16,9 @@ use clap::{Parser, Subcommand};
 
 mod diff;
 mod embedded;
+mod exercise;
 mod format;
+mod lint;
 mod list;
 mod problem;
 mod record;
@@ -53,6 +56,10 @@ enum Command {
     Trace(trace::Args),
     /// Compares two recordings: the first difference, and what it came to.
     Diff(diff::Args),
+    /// Says what is wrong with the patterns of a folder.
+    Lint(lint::Args),
+    /// Checks what a learner has done.
+    Exercise(exercise::Args),
     /// Lists the patterns.
     Patterns(list::Args),
     /// Lists the images.
@@ -81,6 +88,8 @@ fn main() -> ExitCode {
         Command::Record(args) => record::run(args),
         Command::Trace(args) => trace::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Lint(args) => lint::run(args),
+        Command::Exercise(args) => exercise::run(args),
         Command::Patterns(args) => list::patterns(&args),
         Command::Images(args) => list::images(&args),
         Command::Schema { format } => list::schema(format),

@@ -267,7 +267,10 @@ checks:
     fn mistakes_name_file_line_and_remedy() {
         let two = EXERCISE.replace("  - {en: c, ja: c}\n", "");
         let hints = error(&two, CHECKS);
-        assert!(hints.starts_with("p/exercises/first/exercise.yaml:4: hints: there are 2"), "{hints}");
+        assert!(
+            hints.starts_with("p/exercises/first/exercise.yaml:4: hints: there are 2"),
+            "{hints}"
+        );
         let hard = EXERCISE.replace("difficulty: 1", "difficulty: 9");
         assert!(error(&hard, CHECKS).contains("exercise.yaml:2: difficulty: 9 is not"));
         let fails = EXERCISE.replace("[answered]", "[anwsered]");

@@ -78,10 +78,7 @@ impl Lint<'_> {
 }
 
 /// Looks at the files of one pattern's folder. The pattern is given back if it can be read.
-pub fn files(
-    folder: &str,
-    files: &BTreeMap<String, Vec<u8>>,
-) -> (Vec<Finding>, Option<Pattern>) {
+pub fn files(folder: &str, files: &BTreeMap<String, Vec<u8>>) -> (Vec<Finding>, Option<Pattern>) {
     let mut lint = Lint { folder, files, found: Vec::new() };
     let pattern = match Pattern::read(folder, files.clone()) {
         Ok(pattern) => pattern,
@@ -98,7 +95,11 @@ pub fn files(
     }
     if !(1..=5).contains(&file.difficulty) {
         let line = lint.line("pattern.yaml", "difficulty:");
-        lint.add("pattern.yaml", line, format!("difficulty: {} is not from 1 to 5", file.difficulty));
+        lint.add(
+            "pattern.yaml",
+            line,
+            format!("difficulty: {} is not from 1 to 5", file.difficulty),
+        );
     }
     lint.both("pattern.yaml", "title", &file.title);
     lint.both("pattern.yaml", "summary", &file.summary);

@@ -9,7 +9,13 @@ use crate::report::Report;
 use crate::run::Runner;
 
 /// Runs the checks of `exercise` against one side, under one seed.
-pub fn run(runner: &Runner, pattern: &Pattern, exercise: &Exercise, side: Side, seed: u64) -> Report {
+pub fn run(
+    runner: &Runner,
+    pattern: &Pattern,
+    exercise: &Exercise,
+    side: Side,
+    seed: u64,
+) -> Report {
     let overlaid = exercise.pattern(pattern, side);
     runner.run(&overlaid, &exercise.slug, &exercise.checks, seed).report
 }

@@ -154,13 +154,18 @@ fn compare(lint: &mut Lint<'_>, (en_path, en): (&str, &Shape), (path, ja): (&str
     if levels(en) != levels(ja) {
         let at = en.headings.iter().zip(&ja.headings).find(|(a, b)| a.1 != b.1).map(|(_, b)| b.0);
         let (want, have) = (en.headings.len(), ja.headings.len());
-        let message =
-            format!("the headings are not in step: {want} are wanted {of}, of the same levels; there are {have}");
+        let message = format!(
+            "the headings are not in step: {want} are wanted {of}, of the same levels; there are {have}"
+        );
         lint.add(path, at.or(ja.headings.last().map(|h| h.0)), message);
     }
     if en.tables.len() != ja.tables.len() {
         let (want, have) = (en.tables.len(), ja.tables.len());
-        lint.add(path, ja.tables.last().map(|t| t.0), format!("{want} tables are wanted {of}; there are {have}"));
+        lint.add(
+            path,
+            ja.tables.last().map(|t| t.0),
+            format!("{want} tables are wanted {of}; there are {have}"),
+        );
     }
     for (a, b) in en.tables.iter().zip(&ja.tables) {
         if (a.1, a.2) != (b.1, b.2) {
@@ -173,12 +178,20 @@ fn compare(lint: &mut Lint<'_>, (en_path, en): (&str, &Shape), (path, ja): (&str
     }
     if en.code.len() != ja.code.len() {
         let (want, have) = (en.code.len(), ja.code.len());
-        lint.add(path, ja.code.last().map(|c| c.0), format!("{want} code blocks are wanted {of}; there are {have}"));
+        lint.add(
+            path,
+            ja.code.last().map(|c| c.0),
+            format!("{want} code blocks are wanted {of}; there are {have}"),
+        );
     }
     for (a, b) in en.code.iter().zip(&ja.code) {
         // What is drawn may be labelled in either language.
         if a.1.lines().count() != b.1.lines().count() || (a.1 != b.1 && b.1.is_ascii()) {
-            lint.add(path, Some(b.0), format!("this code block differs from that {of} (line {})", a.0));
+            lint.add(
+                path,
+                Some(b.0),
+                format!("this code block differs from that {of} (line {})", a.0),
+            );
         }
     }
 }
@@ -192,20 +205,25 @@ pub(super) fn look(lint: &mut Lint<'_>, stem: &str, scenarios: &[String]) {
         for (line, name) in &shape.claims {
             if !scenarios.contains(name) {
                 let meant = crate::vocabulary::meant(name, scenarios.iter().map(String::as_str));
-                let message = format!("the claim names {name:?}, but there is no scenarios/{name}.yaml{meant}");
+                let message = format!(
+                    "the claim names {name:?}, but there is no scenarios/{name}.yaml{meant}"
+                );
                 lint.add(&path, Some(*line), message);
             }
         }
         for name in scenarios {
             if !shape.spans.iter().any(|(_, s)| s == name) {
-                let message = format!("the scenario {name} is not named here: say what it proves, as `{name}`");
+                let message = format!(
+                    "the scenario {name} is not named here: say what it proves, as `{name}`"
+                );
                 lint.add(&path, None, message);
             }
         }
         for (line, span) in &shape.spans {
-            let a_file = ["manifests/", "scenarios/", "exercises/"].iter().any(|f| span.starts_with(f))
-                && !span.contains(char::is_whitespace)
-                && !span.contains(['<', '*']);
+            let a_file =
+                ["manifests/", "scenarios/", "exercises/"].iter().any(|f| span.starts_with(f))
+                    && !span.contains(char::is_whitespace)
+                    && !span.contains(['<', '*']);
             let below = format!("{}/", span.trim_end_matches('/'));
             if a_file && !lint.files.keys().any(|p| p == span || p.starts_with(&below)) {
                 lint.add(&path, Some(*line), format!("there is no file {span} in the pattern"));

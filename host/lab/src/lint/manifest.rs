@@ -63,8 +63,7 @@ fn is_manifest(path: &str) -> bool {
         Some("exercises") => parts.nth(1),
         first => first,
     };
-    yaml && matches!(folder, Some("manifests" | "start" | "solution"))
-        && path.contains('/')
+    yaml && matches!(folder, Some("manifests" | "start" | "solution")) && path.contains('/')
 }
 
 fn documents(lint: &Lint<'_>, path: &str) -> Result<Vec<Value>, (Option<u64>, String)> {
@@ -111,7 +110,9 @@ fn images(lint: &mut Lint<'_>, pattern: &Pattern, path: &str, objects: &[Value])
         let message = if image.is_empty() {
             format!("the container {name:?} has no image")
         } else {
-            format!("pattern.yaml does not map the image {image:?}{meant} Add it under `images`, or use one of those")
+            format!(
+                "pattern.yaml does not map the image {image:?}{meant} Add it under `images`, or use one of those"
+            )
         };
         let line = lint.line(path, &format!("image: {image}"));
         lint.add(path, line, message);
@@ -130,7 +131,12 @@ fn declared(lint: &Lint<'_>, manifests: impl Iterator<Item = String>) -> Declare
                 name: word(metadata).unwrap_or_default(),
                 controlled: object["kind"] != "Pod",
                 containers: containers(spec).filter_map(word).collect(),
-                volumes: spec["volumes"].as_array().into_iter().flatten().filter_map(word).collect(),
+                volumes: spec["volumes"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(word)
+                    .collect(),
             });
         }
     }
@@ -158,7 +164,9 @@ impl Declared {
         if here.is_empty() {
             let known = self.0.iter().map(|p| p.name.as_str());
             let meant = crate::vocabulary::meant(pod, known);
-            return Some(format!("no manifest that is applied here has the pod {namespace}/{pod}{meant}"));
+            return Some(format!(
+                "no manifest that is applied here has the pod {namespace}/{pod}{meant}"
+            ));
         }
         let part = part?;
         let known: BTreeSet<&String> = here.iter().flat_map(|p| third(p)).collect();
@@ -204,7 +212,11 @@ fn targets(lint: &mut Lint<'_>, path: &str, scenario: &Scenario, declared: &Decl
         for (target, missing) in ends {
             if let Some(missing) = missing {
                 let line = lint.line(path, target);
-                lint.add(path, line, format!("the fault {} of {target:?}: {missing}", fault.name()));
+                lint.add(
+                    path,
+                    line,
+                    format!("the fault {} of {target:?}: {missing}", fault.name()),
+                );
             }
         }
     }
