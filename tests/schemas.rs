@@ -1,6 +1,6 @@
 //! The schemas that editors use are those of the code, and the shipped files follow them.
 
-use podlab_lab::{Pattern, Scenario};
+use podlab_lab::{Exercise, Pattern, Scenario};
 use podlab_tests::{catalogue, root};
 
 fn shipped(name: &str) -> serde_json::Value {
@@ -10,8 +10,10 @@ fn shipped(name: &str) -> serde_json::Value {
 
 #[test]
 fn the_shipped_schemas_are_those_of_the_code() {
-    let hint = "run `podlab schema scenario > patterns/scenario.schema.json` (and `pattern`)";
+    let hint =
+        "run `podlab schema scenario > patterns/scenario.schema.json` (and `pattern`, `exercise`)";
     assert_eq!(shipped("scenario.schema.json"), Scenario::schema(), "{hint}");
+    assert_eq!(shipped("exercise.schema.json"), Exercise::schema(), "{hint}");
     assert_eq!(shipped("pattern.schema.json"), Pattern::schema(), "{hint}");
 }
 

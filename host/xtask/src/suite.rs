@@ -47,6 +47,7 @@ fn stages() -> Vec<Stage> {
         stage("guests", "tests of the guests, run natively", nothing, guests),
         stage("web", "tests of the web app, run natively", nothing, web),
         stage("scenarios", "the patterns' scenarios, 20 seeds each", nothing, scenarios),
+        stage("lint", "the patterns' files, and their exercises", nothing, lint),
         stage("kubectl", "the real kubectl against a world", needs_kubectl, kubectl),
         stage("browser", "a real browser on the page", needs_browser, browser),
         stage("exports", "exported traces in the tools that others wrote", needs_tshark, exports),
@@ -277,6 +278,12 @@ fn scenarios() -> Result<Count> {
     let mut podlab = Command::new(built()?);
     podlab.current_dir(paths::root()).args(["test", "patterns", "--seeds", SEEDS]);
     counted(podlab)
+}
+
+fn lint() -> Result<Count> {
+    let mut podlab = Command::new(built()?);
+    podlab.current_dir(paths::root()).args(["lint", "patterns"]);
+    checks(vec![podlab])
 }
 
 fn kubectl() -> Result<Count> {
