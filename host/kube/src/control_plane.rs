@@ -141,6 +141,7 @@ impl ControlPlane {
             claims: Mutex::default(),
             events,
         });
+        crate::api::access::furnish(&shared.store);
         crate::namespaces::start(&shared);
         crate::admission::furnish(&shared.store);
         crate::kubelet::start(&shared);

@@ -31,9 +31,11 @@ pub(super) fn document(request: &Request) -> Result<parse::Document, Error> {
 
 /// The body as an object of the target's kind, and warnings.
 pub(super) fn object(request: &Request, t: &Target) -> Result<(Value, Vec<String>), Error> {
-    let kind = match t.row.subresource(&t.sub) {
-        Some(sub) => sub.kind.to_string(),
-        None => t.row.kind.to_string(),
+    let sub = t.row.subresource(&t.sub);
+    let kind = sub.map_or(&t.row.kind, |s| &s.kind).to_string();
+    let (group, in_version) = match sub.and_then(|s| s.group_version.as_ref()) {
+        Some((group, version)) => (group.to_string(), version.to_string()),
+        None => (t.row.group.to_string(), t.row.version.to_string()),
     };
     let document = document(request).map_err(|mut e| {
         if e.code == 400 {
@@ -48,7 +50,8 @@ pub(super) fn object(request: &Request, t: &Target) -> Result<(Value, Vec<String
     let parse::Document { mut value, duplicates } = document;
     let given = value["kind"].as_str().unwrap_or("").to_string();
     let version = value["apiVersion"].as_str().unwrap_or("").to_string();
-    let wanted = t.row.api_version();
+    let wanted =
+        if group.is_empty() { in_version.clone() } else { format!("{group}/{in_version}") };
     if !given.is_empty() && given != kind {
         return Err(Error::bad_request(format!(
             "{given} in version {version:?} cannot be handled as a {kind}: converting ({}.{given}) to ({kind}): unknown conversion",
@@ -60,25 +63,23 @@ pub(super) fn object(request: &Request, t: &Target) -> Result<(Value, Vec<String
             "the API version in the data ({version}) does not match the expected API version ({wanted})"
         )));
     }
-    let warnings = canonical(request, t, &kind, &mut value, duplicates)?;
+    let warnings = canonical(request, (&group, &in_version, &kind), &mut value, duplicates)?;
     Ok((value, warnings))
 }
 
 /// Brings `value` into its schema's shape; says what was dropped, as `fieldValidation` wants.
 pub(super) fn canonical(
     request: &Request,
-    t: &Target,
-    kind: &str,
+    (group, version, kind): (&str, &str, &str),
     value: &mut Value,
     duplicates: Vec<String>,
 ) -> Result<Vec<String>, Error> {
     let handled = |why: String| {
         Error::bad_request(format!(
-            "{kind} in version {:?} cannot be handled as a {kind}: {why}",
-            t.row.version
+            "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
         ))
     };
-    let Some(definition) = schema::kind(&t.row.group, &t.row.version, kind) else {
+    let Some(definition) = schema::kind(group, version, kind) else {
         return Ok(Vec::new());
     };
     let unknown = decode::decode(value, definition, kind).map_err(handled)?;

@@ -1,11 +1,13 @@
 //! What the server offers, as kubectl asks for it: aggregated and legacy discovery, version, health.
 
-use std::collections::BTreeMap;
-
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::request::Request;
 use super::response::Response;
+use super::served;
 use crate::store::resource::{Name, Resource};
 use crate::store::{Error, Row, Store};
 
@@ -32,12 +34,20 @@ pub(super) fn health(what: &str, verbose: bool) -> Response {
     )
 }
 
-type Groups = BTreeMap<Name, BTreeMap<Name, Vec<Row>>>;
+/// A group: its name, and its versions with their rows, the preferred first.
+type Group = (Name, Vec<(Name, Vec<Row>)>);
 
-fn groups(store: &Store) -> Groups {
-    let mut out = Groups::new();
-    for row in store.rows() {
-        out.entry(row.group.clone()).or_default().entry(row.version.clone()).or_default().push(row);
+fn groups(store: &Store) -> Vec<Group> {
+    let mut out: Vec<Group> = Vec::new();
+    for row in served::all(store) {
+        if out.last().is_none_or(|(group, _)| *group != row.group) {
+            out.push((row.group.clone(), Vec::new()));
+        }
+        let versions = &mut out.last_mut().expect("just pushed").1;
+        if versions.last().is_none_or(|(version, _)| *version != row.version) {
+            versions.push((row.version.clone(), Vec::new()));
+        }
+        versions.last_mut().expect("just pushed").1.push(row);
     }
     out
 }
@@ -71,8 +81,10 @@ pub(super) fn get(store: &Store, request: &Request, parts: &[&str]) -> Result<Re
             ))
         }
         (["apis", name], _) => {
-            let versions =
-                groups.get(*name).filter(|_| !name.is_empty()).ok_or_else(Error::no_such_path)?;
+            let (name, versions) = groups
+                .iter()
+                .find(|(g, _)| !name.is_empty() && g == name)
+                .ok_or_else(Error::no_such_path)?;
             let mut out = group(name, versions);
             out["kind"] = "APIGroup".into();
             out["apiVersion"] = "v1".into();
@@ -84,32 +96,35 @@ pub(super) fn get(store: &Store, request: &Request, parts: &[&str]) -> Result<Re
                 ["apis", group, version] if !group.is_empty() => (*group, *version),
                 _ => return Err(Error::no_such_path()),
             };
-            let rows =
-                groups.get(name).and_then(|v| v.get(version)).ok_or_else(Error::no_such_path)?;
+            let rows = groups
+                .iter()
+                .find(|(g, _)| g == name)
+                .and_then(|(_, versions)| versions.iter().find(|(v, _)| v == version))
+                .map(|(_, rows)| rows)
+                .ok_or_else(Error::no_such_path)?;
             let gv = rows.first().map(|r| r.api_version()).unwrap_or_default();
             let resources: Vec<Value> = rows.iter().flat_map(|r| legacy(r)).collect();
-            Ok(Response::json(
-                200,
-                &json!({
-                    "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": gv, "resources": resources
-                }),
-            ))
+            let mut list = json!({
+                "kind": "APIResourceList", "groupVersion": gv, "resources": resources
+            });
+            if !name.is_empty() {
+                // Kubernetes leaves it away for the core group only.
+                list["apiVersion"] = "v1".into();
+            }
+            Ok(Response::json(200, &list))
         }
     }
 }
 
-fn group(name: &str, versions: &BTreeMap<Name, Vec<Row>>) -> Value {
+fn group(name: &str, versions: &[(Name, Vec<Row>)]) -> Value {
     let list: Vec<Value> = versions
-        .keys()
-        .map(|v| json!({"groupVersion": format!("{name}/{v}"), "version": **v}))
+        .iter()
+        .map(|(v, _)| json!({"groupVersion": format!("{name}/{v}"), "version": **v}))
         .collect();
     json!({"name": name, "versions": list, "preferredVersion": list.first()})
 }
 
-fn aggregate<'a>(
-    groups: impl Iterator<Item = (&'a Name, &'a BTreeMap<Name, Vec<Row>>)>,
-    v: &str,
-) -> Response {
+fn aggregate<'a>(groups: impl Iterator<Item = &'a Group>, v: &str) -> Response {
     let items: Vec<Value> = groups
         .map(|(name, versions)| {
             let versions: Vec<Value> = versions
@@ -182,12 +197,31 @@ fn legacy(row: &Resource) -> Vec<Value> {
             main[field] = json!(list);
         }
     }
+    if row.verbs.iter().any(|v| v == "list") && row.plural != "componentstatuses" {
+        main["storageVersionHash"] = storage_hash(row).into();
+    }
     let mut out = vec![main];
     for s in &row.subresources {
-        out.push(json!({
+        let mut sub = json!({
             "name": format!("{}/{}", row.plural, s.name), "singularName": "",
             "namespaced": row.namespaced, "kind": *s.kind, "verbs": s.verbs,
-        }));
+        });
+        if let Some((group, version)) = &s.group_version {
+            sub["group"] = group.as_ref().into();
+            sub["version"] = version.as_ref().into();
+        }
+        out.push(sub);
     }
     out
+}
+
+/// `StorageVersionHash` of `apiserver/pkg/endpoints/discovery/storageversionhash.go`.
+fn storage_hash(row: &Resource) -> String {
+    let (group, version) = match (&*row.group, &*row.plural) {
+        ("events.k8s.io", _) => ("", "v1"),
+        ("autoscaling", _) => ("autoscaling", "v2"),
+        (group, _) => (group, &*row.version),
+    };
+    let digest = Sha256::digest(format!("{group}/{version}/{}", row.kind));
+    STANDARD.encode(&digest[..8])
 }

@@ -17,7 +17,7 @@ const MOST: usize = 2000;
 
 impl Api {
     pub(super) fn evict(&self, request: &Request, t: &Target) -> Result<Response, Error> {
-        let mut write = self.options(request)?;
+        let mut write = self.options(request, t)?;
         let eviction = body::document(request)?.value;
         let named = object::name(&eviction);
         if !named.is_empty() && named != t.name {

@@ -5,12 +5,16 @@
 //!
 //! # Layout
 //! - [`request`], [`response`]: the two ends, as data
+//! - `served`: what paths there are; `convert`: further versions of the same objects
 //! - `route`: paths; `objects`: the verbs; `patch`: the three kinds of patch
 //! - `body`, `protobuf`: what comes in; [`watch`], [`log`]: what streams
 //! - [`streaming`]: exec, attach, portforward
+//! - `access`: who asks, and whether they may
 //! - `table`, `discovery`, `openapi`: how kubectl sees it
 
+pub mod access;
 mod body;
+mod convert;
 mod discovery;
 mod eviction;
 pub mod log;
@@ -24,6 +28,7 @@ pub mod response;
 mod route;
 mod scale;
 pub mod streaming;
+mod served;
 mod table;
 pub mod watch;
 

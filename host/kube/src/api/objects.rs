@@ -35,12 +35,12 @@ impl Api {
                     json!({"resourceVersion": object::meta(object, "resourceVersion")});
                 Response::json(status, &table)
             }
-            None => Response::json(status, object),
+            None => Response::json(status, &t.out(object)),
         }
     }
 
     pub(super) fn get(&self, request: &Request, t: &Target) -> Result<Response, Error> {
-        let object = self.store.require(&t.row.qualified(), &t.namespace, &t.name)?;
+        let object = self.store.require(&t.key, &t.namespace, &t.name)?;
         Ok(self.show(request, t, 200, &object))
     }
 
@@ -75,7 +75,7 @@ impl Api {
         watch: bool,
     ) -> Result<Response, Error> {
         let selector = self.selector(request, t)?;
-        let key = t.row.qualified();
+        let key = t.key.clone();
         let version = self.version_param(request)?;
         if watch {
             return self.watch(request, t, selector, version);
@@ -138,7 +138,7 @@ impl Api {
         }
         let items = matching.iter().map(|o| {
             // Items of a typed list do not repeat their type.
-            let mut item = Value::clone(o);
+            let mut item = t.out(o).into_owned();
             let map = map_mut(&mut item);
             map.remove("kind");
             map.remove("apiVersion");
@@ -160,7 +160,7 @@ impl Api {
         selector: Selector,
         version: u64,
     ) -> Result<Response, Error> {
-        let key = t.row.qualified();
+        let key = t.key.clone();
         let bookmarks = request.flag("allowWatchBookmarks");
         let send_initial = request.flag("sendInitialEvents");
         if send_initial && (!bookmarks || request.param("resourceVersionMatch") != "NotOlderThan") {
@@ -180,7 +180,7 @@ impl Api {
         };
         let mut stream = WatchStream {
             watch,
-            row: t.row.clone(),
+            target: t.clone(),
             selector,
             table: TableView::wanted(request, &t.row, self.store.sim()),
             ready: VecDeque::new(),
@@ -201,18 +201,38 @@ impl Api {
         Ok(Response { body: Body::Watch(Box::new(stream)), ..Response::json(200, &Value::Null) })
     }
 
-    pub(super) fn options(&self, request: &Request) -> Result<WriteOptions, Error> {
+    pub(super) fn options(&self, request: &Request, t: &Target) -> Result<WriteOptions, Error> {
         for (key, value) in &request.query {
             if key == "dryRun" && value != "All" {
                 let e = crate::store::FieldError::not_supported("dryRun", value, &["All"]);
                 return Err(Error::invalid("CreateOptions", "meta.k8s.io", "", &[e]));
             }
         }
-        Ok(WriteOptions { dry_run: request.dry_run() })
+        let manager = match request.param("fieldManager") {
+            // As kubectl's own user agent would be read.
+            "" => "kubectl",
+            name if name.len() > 128 => {
+                let e = crate::store::FieldError::too_long("fieldManager", 128);
+                return Err(Error::invalid("CreateOptions", "meta.k8s.io", "", &[e]));
+            }
+            name => name,
+        };
+        Ok(WriteOptions {
+            dry_run: request.dry_run(),
+            manager: manager.into(),
+            subresource: match t.sub.as_str() {
+                "scale" => "scale",
+                "ephemeralcontainers" => "ephemeralcontainers",
+                "binding" => "binding",
+                "finalize" => "finalize",
+                "approval" => "approval",
+                _ => "",
+            },
+        })
     }
 
     /// Gives the object the path's namespace; it may not name another.
-    fn place(&self, t: &Target, object: &mut Value) -> Result<(), Error> {
+    pub(super) fn place(&self, t: &Target, object: &mut Value) -> Result<(), Error> {
         if !t.row.namespaced {
             return Ok(());
         }
@@ -231,10 +251,10 @@ impl Api {
         if t.row.namespaced && t.namespace.is_empty() {
             return Err(Error::method_not_allowed());
         }
-        let options = self.options(request)?;
+        let options = self.options(request, t)?;
         let (mut object, warnings) = body::object(request, t)?;
         self.place(t, &mut object)?;
-        let made = self.store.create_with(&t.row.qualified(), object, &options)?;
+        let made = self.store.create_with(&t.key, t.inward(object), &options)?;
         Ok(Response { warnings, ..self.show(request, t, 201, &made) })
     }
 
@@ -251,7 +271,7 @@ impl Api {
         t: &Target,
         mut object: Value,
     ) -> Result<(u16, Object), Error> {
-        let options = self.options(request)?;
+        let options = self.options(request, t)?;
         self.place(t, &mut object)?;
         let name = object::name(&object).to_string();
         if name.is_empty() {
@@ -263,7 +283,7 @@ impl Api {
                 t.name
             )));
         }
-        let key = t.row.qualified();
+        let key = t.key.clone();
         let existed = self.store.get(&key, &t.namespace, &name);
         let part = match t.sub.as_str() {
             "status" => Part::Status,
@@ -289,15 +309,21 @@ impl Api {
             }
             _ => Part::Main,
         };
-        let made = self.store.update_with(&key, object, part, &options)?;
+        let made = self.store.update_with(&key, t.inward(object), part, &options)?;
         Ok((if existed.is_none() { 201 } else { 200 }, made))
     }
 
     pub(super) fn bind(&self, request: &Request, t: &Target) -> Result<Response, Error> {
-        let options = self.options(request)?;
+        let options = self.options(request, t)?;
         let binding = body::document(request)?.value;
         let node = binding["target"]["name"].as_str().unwrap_or("").to_string();
-        self.bind_pod(t, &node, &options)?;
+        let mut pod = t.clone();
+        if t.name.is_empty() {
+            // `POST bindings` names the pod in its body.
+            pod.name = object::name(&binding).into();
+            pod.row = self.store.row("pods").ok_or_else(Error::no_such_path)?;
+        }
+        self.bind_pod(&pod, &node, &options)?;
         Ok(Response::json(
             201,
             &json!({
@@ -335,7 +361,7 @@ impl Api {
     }
 
     fn delete_options(&self, request: &Request, t: &Target) -> Result<DeleteOptions, Error> {
-        let write = self.options(request)?;
+        let write = self.options(request, t)?;
         let body = if request.body.iter().all(u8::is_ascii_whitespace) {
             Value::Object(Map::new())
         } else {
@@ -379,11 +405,11 @@ impl Api {
 
     pub(super) fn delete(&self, request: &Request, t: &Target) -> Result<Response, Error> {
         let options = self.delete_options(request, t)?;
-        let key = t.row.qualified();
+        let key = t.key.clone();
         match self.store.delete(&key, &t.namespace, &t.name, &options)? {
-            Deleted::Pending(object) => Ok(Response::json(200, &object)),
+            Deleted::Pending(object) => Ok(Response::json(200, &t.out(&object))),
             Deleted::Gone(object) if RETURN_DELETED.contains(&&*t.row.plural) => {
-                Ok(Response::json(200, &object))
+                Ok(Response::json(200, &t.out(&object)))
             }
             Deleted::Gone(object) => {
                 let mut details = json!({
@@ -413,7 +439,7 @@ impl Api {
             return Err(Error::method_not_allowed());
         }
         let options = self.delete_options(request, t)?;
-        let key = t.row.qualified();
+        let key = t.key.clone();
         let mut items = Vec::new();
         for object in self.store.list(&key, selector.namespace.as_deref()) {
             if !selector.matches(&object) {
@@ -421,7 +447,7 @@ impl Api {
             }
             let name = object::name(&object);
             match self.store.delete(&key, object::namespace(&object), name, &options) {
-                Ok(Deleted::Gone(o) | Deleted::Pending(o)) => items.push(Value::clone(&o)),
+                Ok(Deleted::Gone(o) | Deleted::Pending(o)) => items.push(t.out(&o).into_owned()),
                 // Gone with another of the list that owned it.
                 Err(e) if e.code == 404 => {}
                 Err(e) => return Err(e),

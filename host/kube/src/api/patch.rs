@@ -7,48 +7,135 @@ use super::response::Response;
 use super::route::Target;
 use super::{Api, body};
 use crate::schema::{self, merge, parse};
-use crate::store::Error;
 use crate::store::object::{self, map_mut, meta_mut};
+use crate::store::{Error, FieldError, Part};
 
 /// Kubernetes' own limit.
 const OPERATIONS: usize = 10_000;
 /// How much `copy` may make of an object, in JSON values.
 const VALUES: usize = 200_000;
 
+/// The media types of patches that say what changes.
+const KNOWN: [&str; 3] = [
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+];
+
+/// `old` with the request's patch applied, in the shape of its kind, and warnings.
+pub(super) fn document(
+    request: &Request,
+    old: &Value,
+    group: &str,
+    version: &str,
+    kind: &str,
+) -> Result<(Value, Vec<String>), Error> {
+    let media = request.content_type.split(';').next().unwrap_or("").trim();
+    if !KNOWN.contains(&media) {
+        let mut e = Error::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+        e.details = Some(Box::default());
+        return Err(e);
+    }
+    let patch = parse::json(&request.body).map_err(Error::bad_request)?;
+    let mut new = Value::clone(old);
+    match media {
+        "application/json-patch+json" => json_patch(&mut new, &patch.value)?,
+        "application/merge-patch+json" => {
+            if !patch.value.is_object() {
+                return Err(Error::bad_request(
+                    "json: cannot unmarshal patch into Go value of type map[string]interface {}",
+                ));
+            }
+            json_patch::merge(&mut new, &patch.value);
+        }
+        _ => {
+            let definition = schema::kind(group, version, kind);
+            merge::strategic(&mut new, &patch.value, definition).map_err(Error::bad_request)?;
+        }
+    }
+    let warnings = body::canonical(request, (group, version, kind), &mut new, patch.duplicates)?;
+    Ok((new, warnings))
+}
+
+/// The media type of server-side apply.
+const APPLY: &str = "application/apply-patch+yaml";
+
 impl Api {
+    /// Server-side apply (`apiserver/pkg/endpoints/handlers/patch.go`, applyPatcher).
+    fn apply(&self, request: &Request, t: &Target) -> Result<Response, Error> {
+        if request.param("fieldManager").is_empty() {
+            let e = FieldError::required("fieldManager", "is required for apply patch");
+            return Err(Error::invalid("PatchOptions", "meta.k8s.io", "", &[e]));
+        }
+        let options = self.options(request, t)?;
+        let document = parse::yaml(&request.body)
+            .map_err(|why| Error::bad_request(format!("error decoding YAML: {why}")))?;
+        let mut config = document.value;
+        if !config.is_object() {
+            return Err(Error::bad_request(
+                "error decoding YAML: json: cannot unmarshal patch into Go value of type map[string]interface {}",
+            ));
+        }
+        let given = config["apiVersion"].as_str().unwrap_or("");
+        let wanted = t.row.api_version();
+        if given != wanted {
+            return Err(Error::bad_request(format!(
+                "Incorrect version specified in apply patch. Specified patch version: {given}, expected: {wanted}"
+            )));
+        }
+        if config["kind"] != *t.row.kind {
+            return Err(Error::bad_request(format!(
+                "Incorrect kind specified in apply patch: {}, expected: {}",
+                config["kind"].as_str().unwrap_or(""),
+                t.row.kind
+            )));
+        }
+        self.place(t, &mut config)?;
+        match object::name(&config) {
+            "" => {
+                meta_mut(&mut config).insert("name".into(), t.name.as_str().into());
+            }
+            name if name != t.name => {
+                return Err(Error::bad_request(format!(
+                    "the name of the object ({name}) does not match the name on the URL ({})",
+                    t.name
+                )));
+            }
+            _ => {}
+        }
+        let part = match t.sub.as_str() {
+            "" => Part::Main,
+            "status" => Part::Status,
+            _ => {
+                let mut e = Error::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+                e.details = Some(Box::default());
+                return Err(e);
+            }
+        };
+        let config = t.inward(config);
+        let force = request.flag("force");
+        let (made, created) = self.store.apply(&t.key, config, part, &options, force)?;
+        Ok(self.show(request, t, if created { 201 } else { 200 }, &made))
+    }
+
     pub(super) fn patch(&self, request: &Request, t: &Target) -> Result<Response, Error> {
         let media = request.content_type.split(';').next().unwrap_or("").trim();
-        let key = t.row.qualified();
-        let known = [
-            "application/json-patch+json",
-            "application/merge-patch+json",
-            "application/strategic-merge-patch+json",
-        ];
-        if !known.contains(&media) {
-            // Server-side apply belongs to the whole control plane and is not here yet.
+        if media == APPLY {
+            return self.apply(request, t);
+        }
+        if !KNOWN.contains(&media) {
             let mut e = Error::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
             e.details = Some(Box::default());
             return Err(e);
         }
-        let patch = parse::json(&request.body).map_err(Error::bad_request)?;
-        let old = self.store.require(&key, &t.namespace, &t.name)?;
-        let mut new = Value::clone(&old);
-        match media {
-            "application/json-patch+json" => json_patch(&mut new, &patch.value)?,
-            "application/merge-patch+json" => {
-                if !patch.value.is_object() {
-                    return Err(Error::bad_request(
-                        "json: cannot unmarshal patch into Go value of type map[string]interface {}",
-                    ));
-                }
-                json_patch::merge(&mut new, &patch.value);
-            }
-            _ => {
-                let definition = schema::kind(&t.row.group, &t.row.version, &t.row.kind);
-                merge::strategic(&mut new, &patch.value, definition).map_err(Error::bad_request)?;
-            }
+        if !request.param("force").is_empty() {
+            let e = FieldError::forbidden("force", "may not be specified for non-apply patch");
+            return Err(Error::invalid("PatchOptions", "meta.k8s.io", "", &[e]));
         }
-        let warnings = body::canonical(request, t, &t.row.kind, &mut new, patch.duplicates)?;
+        let stored = self.store.require(&t.key, &t.namespace, &t.name)?;
+        let old = t.out(&stored);
+        let (mut new, warnings) =
+            document(request, &old, &t.row.group, &t.row.version, &t.row.kind)?;
         // What the patch says of these does not count, except for a resourceVersion to compare.
         let given = object::meta(&new, "resourceVersion").to_string();
         let map = map_mut(&mut new);
@@ -59,11 +146,7 @@ impl Api {
                 .insert("resourceVersion".into(), object::meta(&old, "resourceVersion").into());
         }
         if object::uid(&new) != object::uid(&old) {
-            let e = crate::store::FieldError::invalid(
-                "metadata.uid",
-                object::uid(&new),
-                "field is immutable",
-            );
+            let e = FieldError::invalid("metadata.uid", object::uid(&new), "field is immutable");
             return Err(Error::invalid(&t.row.kind, &t.row.group, &t.name, &[e]));
         }
         let (status, made) = self.write(request, t, new)?;

@@ -16,7 +16,7 @@ pub struct Request {
     pub accept: String,
     /// The header `Content-Type`.
     pub content_type: String,
-    /// Who asks ("admin", "system:serviceaccount:default:default").
+    /// Who asks ("admin", "system:serviceaccount:default:default"); nobody: the process itself.
     pub user: String,
     /// The body.
     pub body: Bytes,

@@ -1,14 +1,25 @@
 //! Paths: `/api/v1/namespaces/NS/pods/NAME/status` and all the rest.
 
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::access::{Attributes, User};
 use super::request::Request;
 use super::response::{Body, Response};
+use super::served::{self, Conversion};
 use super::{Api, discovery, log, metrics, openapi};
 use crate::store::{Error, Row};
 
 /// A resource path taken apart.
 #[derive(Clone)]
 pub(super) struct Target {
+    /// What the path names.
     pub row: Row,
+    /// The store's key; empty for what is not stored.
+    pub key: String,
+    /// How objects of the path's version differ from the stored ones.
+    pub conversion: Option<Conversion>,
     /// "" for cluster-wide kinds and for all namespaces.
     pub namespace: String,
     /// "" for the collection.
@@ -17,11 +28,43 @@ pub(super) struct Target {
     pub sub: String,
 }
 
+impl Target {
+    /// A stored object in the path's version.
+    pub fn out<'a>(&self, stored: &'a Value) -> Cow<'a, Value> {
+        match self.conversion {
+            Some(conversion) => Cow::Owned(conversion.out(stored)),
+            None => Cow::Borrowed(stored),
+        }
+    }
+
+    /// An object of the path's version as it is stored.
+    pub fn inward(&self, object: Value) -> Value {
+        match self.conversion {
+            Some(conversion) => conversion.inward(object),
+            None => object,
+        }
+    }
+}
+
 impl Api {
     pub(super) fn dispatch(&self, request: &Request) -> Result<Response, Error> {
         let path = request.path.trim_end_matches('/');
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let get = request.method == "GET" || request.method == "HEAD";
+        let plain = matches!(
+            parts[..],
+            [] | ["version"]
+                | ["healthz" | "livez" | "readyz", ..]
+                | ["openapi", ..]
+                | ["api"]
+                | ["apis"]
+                | ["api", _]
+                | ["apis", _]
+                | ["apis", _, _]
+        );
+        if plain && get {
+            self.authorize(&User::of(&request.user), &Attributes::path("get", path))?;
+        }
         match parts[..] {
             [] if get => return Ok(discovery::root()),
             ["version"] if get => return Ok(discovery::version()),
@@ -35,14 +78,33 @@ impl Api {
             }
             _ => {}
         }
+        let user = User::of(&request.user);
         if let ["apis", "metrics.k8s.io", "v1beta1", rest @ ..] = &parts[..]
             && get
             && !rest.is_empty()
         {
+            let (namespace, rest_of) = match rest {
+                ["namespaces", namespace, more @ ..] => (*namespace, more),
+                more => ("", more),
+            };
+            let name = rest_of.get(1).copied().unwrap_or("");
+            let wanted = Attributes {
+                verb: if name.is_empty() { "list" } else { "get" }.into(),
+                group: "metrics.k8s.io".into(),
+                resource: rest_of.first().copied().unwrap_or("").into(),
+                namespace: namespace.into(),
+                name: name.into(),
+                ..Attributes::default()
+            };
+            self.authorize(&user, &wanted)?;
             return metrics::get(&self.store, request, rest);
         }
-        let target = self.target(&parts)?;
-        self.resource(request, &target)
+        let target = self.target(&parts).or_else(|e| {
+            // What does not exist is not told to those who may not ask.
+            let verb = request.method.to_lowercase();
+            self.authorize(&user, &Attributes::path(&verb, path)).and(Err(e))
+        })?;
+        self.resource(request, &user, &target)
     }
 
     fn target(&self, parts: &[&str]) -> Result<Target, Error> {
@@ -69,21 +131,26 @@ impl Api {
             [plural, name, sub] => (*plural, *name, *sub),
             _ => return Err(Error::no_such_path()),
         };
-        let key = crate::store::resource::qualified(plural, group);
-        let row = self
-            .store
-            .row(&key)
-            .filter(|r| r.version == version && (r.namespaced || namespace.is_empty()))
-            .ok_or_else(Error::no_such_path)?;
+        let served::Served { row, key, conversion } =
+            served::find(&self.store, group, version, plural)
+                .filter(|s| s.row.namespaced || namespace.is_empty())
+                .ok_or_else(Error::no_such_path)?;
         if (!name.is_empty() && row.namespaced && namespace.is_empty())
             || (!sub.is_empty() && row.subresource(sub).is_none())
         {
             return Err(Error::no_such_path());
         }
-        Ok(Target { row, namespace: namespace.into(), name: name.into(), sub: sub.into() })
+        Ok(Target {
+            row,
+            key,
+            conversion,
+            namespace: namespace.into(),
+            name: name.into(),
+            sub: sub.into(),
+        })
     }
 
-    fn resource(&self, request: &Request, t: &Target) -> Result<Response, Error> {
+    fn resource(&self, request: &Request, user: &User, t: &Target) -> Result<Response, Error> {
         let verb = match (request.method.as_str(), t.name.is_empty()) {
             ("GET" | "HEAD", true) if request.flag("watch") => "watch",
             ("GET" | "HEAD", true) => "list",
@@ -96,6 +163,7 @@ impl Api {
             ("DELETE", false) => "delete",
             _ => return Err(Error::method_not_allowed()),
         };
+        self.authorize(user, &Attributes::of(verb, t))?;
         let verbs = match t.row.subresource(&t.sub) {
             Some(sub) => &sub.verbs,
             None => &t.row.verbs,
@@ -131,6 +199,15 @@ impl Api {
             e.details = Some(Box::default());
             return Err(e);
         }
+        if t.key.is_empty() {
+            return match (&*t.row.plural, verb) {
+                ("componentstatuses", _) => {
+                    Ok(Response::json(200, &self.component_statuses(&t.name)?))
+                }
+                ("bindings", _) => self.bind(request, t),
+                _ => self.review(request, t),
+            };
+        }
         if t.sub == "scale" {
             return self.scale(request, t, verb);
         }
@@ -140,6 +217,7 @@ impl Api {
             "create" => match t.sub.as_str() {
                 "binding" => self.bind(request, t),
                 "eviction" => self.evict(request, t),
+                "token" => self.create_token(request, t),
                 _ => self.create(request, t),
             },
             "update" => self.update(request, t),

@@ -1,5 +1,5 @@
-//! `/scale`: how many replicas a workload has, without knowing its kind
-//! (`pkg/registry/apps/*/storage`, `autoscaling/v1`).
+//! `/scale`: the number of replicas of anything that has replicas, as `autoscaling/v1` Scale
+//! (`pkg/registry/apps/*/storage/storage.go`, ScaleREST).
 
 use serde_json::{Value, json};
 
@@ -7,156 +7,128 @@ use super::request::Request;
 use super::response::Response;
 use super::route::Target;
 use super::{Api, body, patch};
-use crate::schema::{self, merge, parse};
-use crate::store::object::{self, map_mut, meta_mut};
-use crate::store::{Error, FieldError, Part, WriteOptions};
+use crate::store::object::{self, map_mut};
+use crate::store::{Error, FieldError, Part};
 
-/// The scale of a workload.
-fn view(workload: &Value) -> Value {
-    let meta = &workload["metadata"];
-    let mut metadata = json!({});
-    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
-        metadata[field] = meta[field].clone();
-    }
-    let (spec, status) = (&workload["spec"], &workload["status"]);
-    let mut scale = json!({
-        "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": {},
-        "status": {"replicas": status["replicas"].as_i64().unwrap_or(0)},
-    });
-    // Go leaves out what is zero.
-    if let Some(n) = spec["replicas"].as_i64().filter(|n| *n != 0) {
-        scale["spec"]["replicas"] = n.into();
-    }
-    let selector = selector(&spec["selector"]);
-    if !selector.is_empty() {
-        scale["status"]["selector"] = selector.into();
-    }
-    scale
+/// Where the numbers are in an object.
+pub(super) struct Paths {
+    pub spec: Vec<String>,
+    pub status: Vec<String>,
+    pub selector: Vec<String>,
 }
 
-/// A selector as text (`labels.Selector.String`); also a plain map.
-fn selector(value: &Value) -> String {
-    let structured = value["matchLabels"].is_object() || value["matchExpressions"].is_array();
-    let map = if structured { &value["matchLabels"] } else { value };
-    let mut parts: Vec<(&str, String)> = Vec::new();
-    for (key, value) in map.as_object().into_iter().flatten() {
-        if let Some(value) = value.as_str() {
-            parts.push((key, format!("{key}={value}")));
+impl Default for Paths {
+    fn default() -> Paths {
+        let path = |a: &str, b: &str| vec![a.to_string(), b.to_string()];
+        Paths {
+            spec: path("spec", "replicas"),
+            status: path("status", "replicas"),
+            selector: path("spec", "selector"),
         }
     }
-    for e in value["matchExpressions"].as_array().into_iter().flatten() {
-        let key = e["key"].as_str().unwrap_or("");
-        let values = e["values"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let mut values: Vec<&str> = values.collect();
-        values.sort_unstable();
-        let values = values.join(",");
-        let text = match e["operator"].as_str().unwrap_or("") {
-            "In" => format!("{key} in ({values})"),
-            "NotIn" => format!("{key} notin ({values})"),
-            "DoesNotExist" => format!("!{key}"),
-            _ => key.to_owned(),
-        };
-        parts.push((key, text));
-    }
-    parts.sort();
-    parts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
+}
+
+fn at<'a>(object: &'a Value, path: &[String]) -> &'a Value {
+    path.iter().fold(object, |value, field| &value[field.as_str()])
 }
 
 impl Api {
-    /// Answers a request for `/scale`.
     pub(super) fn scale(
         &self,
         request: &Request,
         t: &Target,
         verb: &str,
     ) -> Result<Response, Error> {
-        let key = t.row.qualified();
-        let workload = self.store.require(&key, &t.namespace, &t.name)?;
-        if verb == "get" {
-            return Ok(Response::json(200, &view(&workload)));
-        }
-        let mut scale = view(&workload);
-        // A patch need not name the version it is about, an update may.
-        let stored = object::meta(&scale, "resourceVersion").to_owned();
-        if verb == "patch" {
-            apply(request, &mut scale)?;
-            if object::meta(&scale, "resourceVersion").is_empty() {
-                meta_mut(&mut scale).insert("resourceVersion".into(), stored.into());
-            }
-        } else {
-            scale = body::document(request)?.value;
-        }
-        check(&scale, t)?;
-        let mut new = Value::clone(&workload);
-        let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-        map_mut(map_mut(&mut new).entry("spec").or_insert(Value::Null))
-            .insert("replicas".into(), replicas.into());
-        for field in ["resourceVersion", "uid"] {
-            let given = object::meta(&scale, field).to_owned();
-            meta_mut(&mut new).insert(field.into(), given.into());
-        }
-        let options = WriteOptions { dry_run: request.dry_run() };
-        let made = self.store.update_with(&key, new, Part::Main, &options)?;
-        Ok(Response::json(200, &view(&made)))
-    }
-}
-
-fn apply(request: &Request, scale: &mut Value) -> Result<(), Error> {
-    let media = request.content_type.split(';').next().unwrap_or("").trim();
-    let parsed = parse::json(&request.body).map_err(Error::bad_request)?.value;
-    match media {
-        "application/json-patch+json" => patch::json_patch(scale, &parsed),
-        "application/merge-patch+json" => {
-            json_patch::merge(scale, &parsed);
-            Ok(())
-        }
-        "application/strategic-merge-patch+json" => {
-            let definition = schema::kind("autoscaling", "v1", "Scale");
-            merge::strategic(scale, &parsed, definition).map_err(Error::bad_request)
-        }
-        _ => {
-            let mut e = Error::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
-            e.details = Some(Box::default());
-            Err(e)
-        }
-    }
-}
-
-fn check(scale: &Value, t: &Target) -> Result<(), Error> {
-    let text = |f: &str| scale[f].as_str().unwrap_or("").to_owned();
-    let (kind, version) = (text("kind"), text("apiVersion"));
-    if !matches!(kind.as_str(), "" | "Scale") || !matches!(version.as_str(), "" | "autoscaling/v1")
-    {
-        return Err(Error::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a Scale: no kind {kind:?} is registered for version {version:?}"
-        )));
-    }
-    let replicas = &scale["spec"]["replicas"];
-    if !replicas.is_null() && replicas.as_i64().and_then(|n| i32::try_from(n).ok()).is_none() {
-        let what = match replicas {
-            Value::String(_) => "string".to_owned(),
-            Value::Number(n) => format!("number {n}"),
-            Value::Bool(_) => "bool".into(),
-            Value::Array(_) => "array".into(),
-            _ => "object".into(),
+        let stored = self.store.require(&t.key, &t.namespace, &t.name)?;
+        let paths = Paths::default();
+        let old = shown(&stored, &paths);
+        let (new, warnings) = match verb {
+            "get" => return Ok(Response::json(200, &old)),
+            "patch" => patch::document(request, &old, "autoscaling", "v1", "Scale")?,
+            _ => body::object(request, t)?,
         };
-        return Err(Error::bad_request(format!(
-            "Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal {what} into Go struct field ScaleSpec.spec.replicas of type int32"
-        )));
+        let name = object::name(&new);
+        if name != t.name {
+            return Err(Error::bad_request(format!(
+                "the name of the object ({name}) does not match the name on the URL ({})",
+                t.name
+            )));
+        }
+        let wanted = new["spec"]["replicas"].as_i64().unwrap_or(0);
+        if wanted < 0 {
+            let e = FieldError::invalid_raw(
+                "spec.replicas",
+                wanted,
+                "must be greater than or equal to 0",
+            );
+            return Err(Error::invalid("Scale", "autoscaling", &t.name, &[e]));
+        }
+        let version = object::meta(&new, "resourceVersion");
+        if !version.is_empty() && version != object::meta(&stored, "resourceVersion") {
+            return Err(Error::modified(&t.row, &t.name));
+        }
+        let mut whole = Value::clone(&stored);
+        let mut place = &mut whole;
+        for field in &paths.spec {
+            place = map_mut(place).entry(field.clone()).or_insert(Value::Null);
+        }
+        *place = wanted.into();
+        let options = self.options(request, t)?;
+        let made = self.store.update_with(&t.key, whole, Part::Main, &options)?;
+        Ok(Response { warnings, ..Response::json(200, &shown(&made, &paths)) })
     }
-    let name = object::name(scale);
-    if name != t.name {
-        return Err(Error::bad_request(format!(
-            "the name of the object ({name}) does not match the name on the URL ({})",
-            t.name
-        )));
+}
+
+fn shown(object: &Value, paths: &Paths) -> Value {
+    let mut meta = json!({});
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        if let Some(value) = object["metadata"].get(field) {
+            meta[field] = value.clone();
+        }
     }
-    if replicas.as_i64().is_some_and(|n| n < 0) {
-        let why = "must be greater than or equal to 0";
-        let e = FieldError::invalid_raw("spec.replicas", replicas, why);
-        return Err(Error::invalid("Scale", "autoscaling", name, &[e]));
+    let mut out = json!({
+        "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta,
+        "spec": {}, "status": {"replicas": at(object, &paths.status).as_i64().unwrap_or(0)},
+    });
+    if let Some(n) = at(object, &paths.spec).as_i64().filter(|n| *n != 0) {
+        out["spec"]["replicas"] = n.into();
     }
-    Ok(())
+    let selector = match at(object, &paths.selector) {
+        Value::String(text) => text.clone(),
+        other => selector_text(other),
+    };
+    if !selector.is_empty() {
+        out["status"]["selector"] = selector.into();
+    }
+    out
+}
+
+/// A label selector as text (`metav1.FormatLabelSelector`); the plain map of a
+/// ReplicationController too.
+pub(super) fn selector_text(selector: &Value) -> String {
+    let plain = selector.as_object().is_some_and(|m| m.values().all(Value::is_string));
+    let labels = if plain { selector } else { &selector["matchLabels"] };
+    let mut parts: Vec<String> = labels
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or("")))
+        .collect();
+    for e in selector["matchExpressions"].as_array().into_iter().flatten() {
+        let key = e["key"].as_str().unwrap_or("");
+        let mut values: Vec<&str> =
+            e["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        values.sort_unstable();
+        let values = values.join(",");
+        parts.push(match e["operator"].as_str() {
+            Some("In") => format!("{key} in ({values})"),
+            Some("NotIn") => format!("{key} notin ({values})"),
+            Some("Exists") => key.to_string(),
+            _ => format!("!{key}"),
+        });
+    }
+    parts.sort();
+    parts.join(",")
 }
 
 #[cfg(test)]

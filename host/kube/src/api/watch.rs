@@ -6,15 +6,16 @@ use bytes::Bytes;
 use podlab_trace::Verb;
 use serde_json::{Value, json};
 
+use super::route::Target;
 use super::table::TableView;
 use crate::store::selector::Selector;
-use crate::store::{Change, Error, Row, Watch};
+use crate::store::{Change, Error, Watch};
 
 /// A watch as a client sees it. It never ends by itself, except after an error: whoever serves
 /// it ends it after [`timeout_seconds`](WatchStream::timeout_seconds) of the client's time.
 pub struct WatchStream {
     pub(super) watch: Watch,
-    pub(super) row: Row,
+    pub(super) target: Target,
     pub(super) selector: Selector,
     pub(super) table: Option<TableView>,
     pub(super) ready: VecDeque<Bytes>,
@@ -77,8 +78,7 @@ impl WatchStream {
         if initial_end {
             meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let object =
-            json!({"kind": *self.row.kind, "apiVersion": self.row.api_version(), "metadata": meta});
+        let object = json!({"kind": *self.target.row.kind, "apiVersion": self.target.row.api_version(), "metadata": meta});
         self.push("BOOKMARK", &object);
     }
 
@@ -112,7 +112,8 @@ impl WatchStream {
     fn push(&mut self, kind: &str, object: &Value) {
         let object = match &mut self.table {
             Some(view) if kind != "ERROR" => view.event(object, kind == "BOOKMARK"),
-            _ => object.clone(),
+            _ if kind == "ERROR" || kind == "BOOKMARK" => object.clone(),
+            _ => self.target.out(object).into_owned(),
         };
         self.ready.push_back(format!("{}\n", json!({"type": kind, "object": object})).into());
     }

@@ -431,7 +431,7 @@ impl Ctx {
 
     /// The store, acting for this pod.
     pub(crate) fn store(&self) -> Store {
-        self.shared.store.acting_at(self.cell.place)
+        self.shared.store.acting_at(self.cell.place).acting_as("kubelet")
     }
 
     /// The kubelet's recorder, and this pod as what events are about.

@@ -23,7 +23,7 @@ const LOST: Duration = Duration::from_secs(50);
 pub(crate) fn start(shared: &Arc<Shared>, node: &Arc<NodeCell>) {
     let (shared, node) = (shared.clone(), node.clone());
     shared.clone().sim.spawn(async move {
-        let store = shared.store.acting_at(node.place);
+        let store = shared.store.acting_at(node.place).acting_as("kubelet");
         loop {
             let up = || node.lock().up.then_some(());
             node.changed.until(up).await;

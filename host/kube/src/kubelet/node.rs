@@ -93,7 +93,7 @@ impl NodeCell {
             state: Mutex::new(state),
             changed: Signal::new(),
         };
-        cell.register(sim, &store.acting_at(place));
+        cell.register(sim, &store.acting_at(place).acting_as("kubelet"));
         cell
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn start(shared: &Arc<Shared>) {
     let place =
         shared.trace.place(shared.sim.now().as_nanos(), "", "kube-system", "", "kube-scheduler");
     let mut scheduler = Scheduler {
-        store: shared.store.acting_at(place),
+        store: shared.store.acting_at(place).acting_as("kube-scheduler"),
         events: shared.events.of("default-scheduler", "").at(place),
         cluster: Cluster::default(),
         placed: BTreeMap::new(),

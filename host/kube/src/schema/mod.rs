@@ -1,8 +1,10 @@
 //! What fields every kind has: Kubernetes 1.32's OpenAPI without its prose, as one table.
 //!
-//! It drives strict decoding ([`decode`]) and strategic merge ([`merge`]).
+//! It drives strict decoding ([`decode`]), strategic merge ([`merge`]), the ownership of fields
+//! ([`fields`]) and, with a table of field numbers, protobuf.
 
 pub mod decode;
+pub mod fields;
 pub mod merge;
 pub mod parse;
 
@@ -16,6 +18,15 @@ static TEXT: &str = include_str!("schema-1.32.json");
 pub fn table() -> &'static Value {
     static TABLE: OnceLock<Value> = OnceLock::new();
     TABLE.get_or_init(|| serde_json::from_str(TEXT).expect("the embedded schema is JSON"))
+}
+
+/// The numbers of the fields in protobuf, by definition and field (`generated.proto` of
+/// `k8s.io/api` and `k8s.io/apimachinery`); "+2" is the message of an embedded struct.
+pub(crate) fn numbers() -> &'static Value {
+    static TABLE: OnceLock<Value> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        serde_json::from_str(include_str!("protobuf-1.32.json")).expect("embedded JSON")
+    })
 }
 
 /// The definition of a kind, by group, version and kind.

@@ -15,6 +15,7 @@
 //! # Layout
 //! - [`resource`]: the row that describes a kind; [`kinds`]: the rows there are
 //! - [`write`](self): create, update, delete with Kubernetes' rules for metadata
+//! - [`managed`]: who owns which field, server-side apply
 //! - [`watch`]: cursors over the log, informers; [`typed`]: `k8s-openapi` views
 //! - [`selector`]: label and field selectors; [`names`]: what names may look like
 //! - [`error`]: errors as `Status`; [`object`]: reading JSON objects, times
@@ -23,6 +24,7 @@
 
 pub mod error;
 pub mod kinds;
+pub mod managed;
 pub mod names;
 pub mod object;
 pub mod quantity;
@@ -64,6 +66,7 @@ pub struct Store {
     trace: Trace,
     place: PlaceId,
     measured: usage::Measured,
+    manager: &'static str,
     /// Whether its writes may be made to fail; see [`Store::set_conflicts`].
     shaken: bool,
 }
@@ -104,10 +107,14 @@ struct Stored {
 }
 
 /// How to write.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
     /// Do everything but store it.
     pub dry_run: bool,
+    /// Who owns what is written; empty for the store's own manager.
+    pub manager: String,
+    /// The subresource that is written through, where that is not clear from the part.
+    pub subresource: &'static str,
 }
 
 /// Which part of an object an update replaces.
@@ -193,6 +200,7 @@ impl Store {
             trace: trace.clone(),
             place: 0,
             measured: usage::Measured::default(),
+            manager: "kube-controller-manager",
             shaken: false,
         }
     }
@@ -216,6 +224,11 @@ impl Store {
     /// What programs use, as last measured.
     pub fn measured(&self) -> &usage::Measured {
         &self.measured
+    }
+
+    /// The same store, used by a component that owns what it writes under this name.
+    pub fn acting_as(&self, manager: &'static str) -> Store {
+        Store { manager, ..self.clone() }
     }
 
     /// The executor of the world.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::error::{Error, FieldError};
 use super::{DeleteOptions, Store};
+use crate::schema::fields::Shape;
 
 /// A name in a row: nearly always a constant.
 pub type Name = Cow<'static, str>;
@@ -161,11 +162,8 @@ impl Resource {
     }
 
     /// Has a `/scale`.
-    pub fn scale(mut self) -> Resource {
-        self = self.sub("scale", "Scale", &["get", "patch", "update"]);
-        let scale = self.subresources.iter_mut().find(|s| s.name == "scale");
-        scale.expect("just added").group_version = Some(("autoscaling".into(), "v1".into()));
-        self
+    pub fn scale(self) -> Resource {
+        self.sub_of("scale", ("autoscaling", "v1", "Scale"), &["get", "patch", "update"])
     }
 
     /// Has an `/eviction`.
@@ -190,6 +188,19 @@ impl Resource {
             verbs: verbs.iter().map(|n| Name::from(*n)).collect(),
         });
         self.subresources.sort_by(|a, b| a.name.cmp(&b.name));
+        self
+    }
+
+    /// Has the subresource `name` with bodies of a kind of another group (group, version, kind).
+    pub fn sub_of(
+        mut self,
+        name: &'static str,
+        of: (&'static str, &'static str, &'static str),
+        verbs: &[&'static str],
+    ) -> Resource {
+        self = self.sub(name, of.2, verbs);
+        let sub = self.subresources.iter_mut().find(|s| s.name == name);
+        sub.expect("just added").group_version = Some((of.0.into(), of.1.into()));
         self
     }
 
@@ -229,6 +240,28 @@ impl Resource {
         } else {
             format!("{}/{}", self.group, self.version)
         }
+    }
+
+    /// How its fields are owned.
+    pub fn shape(&self) -> Shape<'_> {
+        Shape::of_kind(&self.group, &self.version, &self.kind)
+    }
+
+    /// Brings an object that the server itself put together into its kind's shape: no nulls, no
+    /// empty lists, right types.
+    ///
+    /// # Errors
+    /// `BadRequest` as Go's decoder words it.
+    pub fn settle(&self, object: &mut Value) -> Result<(), Error> {
+        if let Some(definition) = crate::schema::kind(&self.group, &self.version, &self.kind) {
+            crate::schema::decode::decode(object, definition, &self.kind).map_err(|why| {
+                Error::bad_request(format!(
+                    "{} in version {:?} cannot be handled as a {}: {why}",
+                    self.kind, self.version, self.kind
+                ))
+            })?;
+        }
+        Ok(())
     }
 
     /// The subresource `name`.

@@ -5,9 +5,11 @@ use podlab_trace::Verb;
 use serde_json::Value;
 
 use super::error::{Error, FieldError};
+use super::managed::{Manager, Managers};
 use super::object::{self, Object, meta_mut};
 use super::resource::{Context, Row};
 use super::{DeleteOptions, Deleted, Part, Propagation, Store, Streams, WriteOptions, names};
+use crate::schema::fields::walk;
 
 /// What only the server writes.
 const SERVER_FIELDS: [&str; 6] = [
@@ -35,20 +37,38 @@ impl Store {
     pub fn create_with(
         &self,
         resource: &str,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Object, Error> {
+        self.create_owned(resource, object, options, None)
+    }
+
+    /// Creates; `applied` are the managers after an apply.
+    fn create_owned(
+        &self,
+        resource: &str,
         mut object: Value,
         options: &WriteOptions,
+        applied: Option<Managers>,
     ) -> Result<Object, Error> {
         let row = self.require_row(resource)?;
         let mut streams = self.lock().streams.clone();
-        self.prepare(&row, &mut object);
+        let given = self.prepare(&row, &mut object);
         self.namespace_accepts(&row, &object)?;
         (row.hooks.default)(&mut object);
         let now = object::time(self.sim.unix_nanos());
         self.fill_metadata(&row, &mut object, &mut streams, &now);
+        let managers = applied.unwrap_or_else(|| {
+            let mut managers = Managers::of_request(&given, &Value::Null);
+            let manager = self.manager(&row, Part::Main, options);
+            managers.updated(&manager, &nothing(), &object, row.shape(), &now);
+            managers
+        });
         crate::admission::mutate(self, &row, &mut object)?;
         let mut context = Context { store: self, rng: &mut streams.allocation };
         (row.hooks.prepare_create)(&mut context, &mut object)?;
         self.validate(&row, &object, None)?;
+        managers.put(&mut object);
         let (namespace, name) = (object::namespace(&object), object::name(&object));
         if self.get(resource, namespace, name).is_some() {
             return Err(Error::already_exists(&row, name));
@@ -61,17 +81,128 @@ impl Store {
         self.commit(&row, Verb::Added, object)
     }
 
-    /// Type, and a namespace only where there is one.
-    fn prepare(&self, row: &Row, object: &mut Value) {
+    /// Who writes.
+    fn manager(&self, row: &Row, part: Part, options: &WriteOptions) -> Manager {
+        let name = if options.manager.is_empty() { self.manager } else { &options.manager };
+        let subresource = match part {
+            Part::Status if options.subresource.is_empty() => "status",
+            _ => options.subresource,
+        };
+        Manager {
+            applies: false,
+            name: name.into(),
+            api_version: row.api_version(),
+            subresource: subresource.into(),
+        }
+    }
+
+    /// Applies `config`: what it says becomes so, and belongs to the manager of the options;
+    /// what the manager applied before and not any more goes, unless somebody else owns it
+    /// (server-side apply). Says whether it created the object.
+    ///
+    /// # Errors
+    /// `Conflict` if others own what would change, unless `force`; as [`update`](Store::update).
+    pub fn apply(
+        &self,
+        resource: &str,
+        mut config: Value,
+        part: Part,
+        options: &WriteOptions,
+        force: bool,
+    ) -> Result<(Object, bool), Error> {
+        let row = self.require_row(resource)?;
+        let now = object::time(self.sim.unix_nanos());
+        let (namespace, name) =
+            (object::namespace(&config).to_string(), object::name(&config).to_string());
+        if !config["metadata"]["managedFields"].is_null() {
+            return Err(Error::bad_request("metadata.managedFields must be nil"));
+        }
+        let shape = row.shape();
+        walk::check(&config, shape).map_err(|why| {
+            let place = if namespace.is_empty() {
+                format!("/{name}")
+            } else {
+                format!("{namespace}/{name}")
+            };
+            let message = format!(
+                "failed to create typed patch object ({place}; {}, Kind={}): {why}",
+                row.api_version(),
+                row.kind
+            );
+            Error::new(500, "", message)
+        })?;
+        match part {
+            Part::Main if row.has_status() => {
+                object::map_mut(&mut config).remove("status");
+            }
+            Part::Status => {
+                object::map_mut(&mut config).remove("spec");
+            }
+            _ => {}
+        }
+        let manager = self.manager(&row, part, options);
+        let old = self.get(resource, &namespace, &name);
+        let (live, given_version) = match &old {
+            Some(old) => (Value::clone(old), object::meta(&config, "resourceVersion").to_string()),
+            None if part == Part::Main => {
+                if !object::uid(&config).is_empty() {
+                    let uid = object::uid(&config);
+                    return Err(Error::conflict(
+                        &row,
+                        &name,
+                        &format!(
+                            "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                        ),
+                    ));
+                }
+                let mut live = nothing();
+                for field in ["name", "namespace"] {
+                    if let Some(value) = config["metadata"].get(field) {
+                        meta_mut(&mut live).insert(field.into(), value.clone());
+                    }
+                }
+                (live, String::new())
+            }
+            None => return Err(Error::not_found(&row, &name)),
+        };
+        let mut managers = Managers::read(&live["metadata"]["managedFields"]).unwrap_or_default();
+        let mut bare = live;
+        meta_mut(&mut bare).remove("managedFields");
+        if old.is_some() && managers.is_empty() {
+            let first = Manager {
+                name: "before-first-apply".into(),
+                subresource: String::new(),
+                ..manager.clone()
+            };
+            managers.updated(&first, &nothing(), &bare, shape, &now);
+        }
+        let mut new = managers.apply(&manager, (&bare, &config), shape, force, &now)?;
+        if manager.name == "kubectl" {
+            super::managed::renew_last_applied(&mut new, &config);
+        }
+        row.settle(&mut new)?;
+        let Some(old) = old else {
+            return Ok((self.create_owned(resource, new, options, Some(managers))?, true));
+        };
+        let version = if given_version.is_empty() {
+            object::meta(&old, "resourceVersion").to_string()
+        } else {
+            given_version
+        };
+        meta_mut(&mut new).insert("resourceVersion".into(), version.into());
+        self.update_owned(resource, new, part, options, Some(managers)).map(|o| (o, false))
+    }
+
+    /// Type, and a namespace only where there is one. Returns who owns what, as the object says.
+    fn prepare(&self, row: &Row, object: &mut Value) -> Value {
         let map = object::map_mut(object);
         map.insert("apiVersion".into(), row.api_version().into());
         map.insert("kind".into(), row.kind.as_ref().into());
         let meta = meta_mut(object);
-        // Server-side apply is not here yet, so nobody's fields are tracked.
-        meta.remove("managedFields");
         if !row.namespaced {
             meta.remove("namespace");
         }
+        meta.remove("managedFields").unwrap_or_default()
     }
 
     fn fill_metadata(&self, row: &Row, object: &mut Value, streams: &mut Streams, now: &str) {
@@ -167,12 +298,24 @@ impl Store {
     pub fn update_with(
         &self,
         resource: &str,
-        mut new: Value,
+        new: Value,
         part: Part,
         options: &WriteOptions,
     ) -> Result<Object, Error> {
+        self.update_owned(resource, new, part, options, None)
+    }
+
+    /// Replaces; `applied` are the managers after an apply.
+    fn update_owned(
+        &self,
+        resource: &str,
+        mut new: Value,
+        part: Part,
+        options: &WriteOptions,
+        applied: Option<Managers>,
+    ) -> Result<Object, Error> {
         let row = self.require_row(resource)?;
-        self.prepare(&row, &mut new);
+        let given = self.prepare(&row, &mut new);
         let (namespace, name) =
             (object::namespace(&new).to_string(), object::name(&new).to_string());
         let Some(old) = self.get(resource, &namespace, &name) else {
@@ -235,11 +378,22 @@ impl Store {
                 if new["status"].is_null() {
                     object::map_mut(&mut new).remove("status");
                 }
+                meta_mut(&mut new).remove("managedFields");
             }
         }
         let mut streams = self.lock().streams.clone();
         if part == Part::Main {
             (row.hooks.default)(&mut new);
+        }
+        let listed = &old["metadata"]["managedFields"];
+        let managers = applied.unwrap_or_else(|| {
+            let given = if part == Part::Main { &given } else { &Value::Null };
+            let mut managers = Managers::of_request(given, listed);
+            let now = object::time(self.sim.unix_nanos());
+            managers.updated(&self.manager(&row, part, options), &old, &new, row.shape(), &now);
+            managers
+        });
+        if part == Part::Main {
             let mut context = Context { store: self, rng: &mut streams.allocation };
             (row.hooks.prepare_update)(&mut context, &mut new, &old)?;
             self.validate(&row, &new, Some(&old))?;
@@ -248,6 +402,7 @@ impl Store {
             let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
             meta_mut(&mut new).insert("generation".into(), generation.into());
         }
+        managers.put(&mut new);
         if new == *old {
             return Ok(old);
         }
@@ -394,6 +549,11 @@ fn set_propagation(object: &mut Value, propagation: Propagation) {
             list.push(add.into());
         }
     }
+}
+
+/// What an object is before it is.
+fn nothing() -> Value {
+    serde_json::json!({"metadata": {}})
 }
 
 /// Namespaces carry a finalizer of their own in `spec`.

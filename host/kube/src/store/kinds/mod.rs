@@ -89,7 +89,11 @@ pub fn all() -> Vec<Resource> {
             "source",
             "type",
         ]),
-        core("serviceaccounts", "ServiceAccount").short(&["sa"]),
+        core("serviceaccounts", "ServiceAccount").short(&["sa"]).sub_of(
+            "token",
+            ("authentication.k8s.io", "v1", "TokenRequest"),
+            &["create"],
+        ),
         Resource::new("coordination.k8s.io", "v1", "leases", "Lease").create_on_update(),
         Resource::new("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
     ];
