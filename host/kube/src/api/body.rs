@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::request::Request;
 use super::route::Target;
 use crate::schema::{self, decode, parse};
-use crate::store::Error;
+use crate::store::{Error, Resource};
 
 fn media_type(request: &Request) -> &str {
     request.content_type.split(';').next().unwrap_or("").trim()
@@ -63,7 +63,13 @@ pub(super) fn object(request: &Request, t: &Target) -> Result<(Value, Vec<String
             "the API version in the data ({version}) does not match the expected API version ({wanted})"
         )));
     }
-    let warnings = canonical(request, (&group, &in_version, &kind), &mut value, duplicates)?;
+    let warnings = match (sub, &t.row.custom) {
+        (None, Some(_)) => custom(request, &t.row, &mut value, duplicates)?,
+        (Some(sub), Some(_)) if sub.name == "status" => {
+            custom(request, &t.row, &mut value, duplicates)?
+        }
+        _ => canonical(request, (&group, &in_version, &kind), &mut value, duplicates)?,
+    };
     Ok((value, warnings))
 }
 
@@ -83,6 +89,35 @@ pub(super) fn canonical(
         return Ok(Vec::new());
     };
     let unknown = decode::decode(value, definition, kind).map_err(handled)?;
+    complain(request, unknown, duplicates, handled)
+}
+
+/// Brings an object of a custom kind into its schema's shape.
+pub(super) fn custom(
+    request: &Request,
+    row: &Resource,
+    value: &mut Value,
+    duplicates: Vec<String>,
+) -> Result<Vec<String>, Error> {
+    let handled = |why: String| {
+        Error::bad_request(format!(
+            "{} in version {:?} cannot be handled as a {}: {why}",
+            row.kind, row.version, row.kind
+        ))
+    };
+    let unknown = row.prune(value).map_err(handled)?;
+    let mut warnings = complain(request, unknown, duplicates, handled)?;
+    warnings.extend(row.version_of_custom().and_then(|v| v.warning.clone()));
+    Ok(warnings)
+}
+
+/// What of a body was dropped, as `fieldValidation` wants it said.
+fn complain(
+    request: &Request,
+    unknown: Vec<String>,
+    duplicates: Vec<String>,
+    handled: impl Fn(String) -> Error,
+) -> Result<Vec<String>, Error> {
     let complaints: Vec<String> = unknown
         .iter()
         .map(|f| format!("unknown field {f:?}"))

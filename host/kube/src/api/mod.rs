@@ -16,6 +16,7 @@ pub mod access;
 mod body;
 mod convert;
 mod discovery;
+mod jsonpath;
 mod eviction;
 pub mod log;
 mod metrics;

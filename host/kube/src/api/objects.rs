@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use super::request::Request;
@@ -18,6 +18,52 @@ use crate::store::{DeleteOptions, Deleted, Error, Part, Propagation, WriteOption
 
 /// What answers a deletion with the object even when it is gone.
 const RETURN_DELETED: [&str; 4] = ["persistentvolumeclaims", "pods", "serviceaccounts", "services"];
+
+/// Where a list goes on: the token of a page.
+struct Page {
+    /// The version that the list shows; `None` for whatever there is now.
+    version: Option<u64>,
+    /// Namespace and name of the last object of the page before.
+    after: (String, String),
+}
+
+impl Page {
+    fn write(&self) -> String {
+        // A real server's token names the first key that may follow.
+        let start = format!("{}/{}\0", self.after.0, self.after.1);
+        let rv = self.version.map_or(json!(-1), |v| json!(v));
+        let token = json!({"v": "meta.k8s.io/v1", "rv": rv, "start": start});
+        URL_SAFE_NO_PAD.encode(token.to_string())
+    }
+
+    fn read(text: &str) -> Result<Page, Error> {
+        let invalid = |why: &str| {
+            Error::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| {
+            let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+            let at = text.bytes().position(|b| !letter(b)).unwrap_or(text.len().saturating_sub(1));
+            invalid(&format!("illegal base64 data at input byte {at}"))
+        })?;
+        let token: Value = serde_json::from_slice(&bytes).map_err(|e| invalid(&e.to_string()))?;
+        if token["v"] != "meta.k8s.io/v1" {
+            return Err(invalid("server does not recognize this encoded version"));
+        }
+        let start = token["start"].as_str().unwrap_or("").trim_end_matches('\0');
+        let after = start.split_once('/').ok_or_else(|| invalid("no start"))?;
+        Ok(Page {
+            version: token["rv"].as_u64(),
+            after: (after.0.to_string(), after.1.to_string()),
+        })
+    }
+
+    /// 410 with a token that goes on with what there is now.
+    fn too_old(&self) -> Error {
+        let mut e = Error::expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.");
+        e.resume = Some(Page { version: None, after: self.after.clone() }.write());
+        e
+    }
+}
 
 impl Api {
     /// One object as the client wants to see it.
@@ -93,29 +139,47 @@ impl Api {
             }));
             return Err(e);
         }
-        if request.param("resourceVersionMatch") == "Exact" && version != now {
-            return Err(Error::expired(format!(
-                "The resourceVersion for the provided list is too old: {version} ({now})"
-            )));
-        }
-        let mut matching: Vec<Object> = self.store.list(&key, selector.namespace.as_deref());
+        let namespace = selector.namespace.as_deref();
+        let (mut listed, mut after) = (now, None);
+        let mut matching: Vec<Object> = match request.param("continue") {
+            "" => match request.param("resourceVersionMatch") {
+                "Exact" => {
+                    listed = version;
+                    self.store.list_at(&key, namespace, version)?
+                }
+                "" | "NotOlderThan" => self.store.list(&key, namespace),
+                other => {
+                    let e = crate::store::FieldError::not_supported(
+                        "resourceVersionMatch",
+                        other,
+                        &["Exact", "NotOlderThan", ""],
+                    );
+                    return Err(Error::invalid("ListOptions", "meta.k8s.io", "", &[e]));
+                }
+            },
+            token => {
+                if version > 0 {
+                    return Err(Error::bad_request(
+                        "specifying resource version is not allowed when using continue",
+                    ));
+                }
+                let page = Page::read(token)?;
+                after = Some(page.after.clone());
+                match page.version {
+                    // The rest of an inconsistent list.
+                    None => self.store.list(&key, namespace),
+                    Some(at) => {
+                        listed = at;
+                        self.store.list_at(&key, namespace, at).map_err(|_| page.too_old())?
+                    }
+                }
+            }
+        };
         matching.retain(|o| selector.matches(o));
-        let id = |o: &Value| format!("{}/{}", object::namespace(o), object::name(o));
-        let mut listed = now;
-        if !request.param("continue").is_empty() {
-            let token = STANDARD_NO_PAD
-                .decode(request.param("continue"))
-                .ok()
-                .and_then(|b| serde_json::from_slice::<Value>(&b).ok())
-                .filter(|t| t["start"].is_string() && t["rv"].is_u64())
-                .ok_or_else(|| {
-                    Error::bad_request("continue key is not valid: illegal base64 data")
-                })?;
-            let start = token["start"].as_str().unwrap_or("").to_string();
-            listed = token["rv"].as_u64().unwrap_or(now);
-            // Ids compare as the store's keys do: neither part contains a '/'.
-            let after = start.split_once('/').unwrap_or(("", ""));
-            matching.retain(|o| (object::namespace(o), object::name(o)) > after);
+        if let Some(after) = &after {
+            matching.retain(|o| {
+                (object::namespace(o), object::name(o)) > (after.0.as_str(), after.1.as_str())
+            });
         }
         let limit = request.param("limit").parse::<i64>().unwrap_or(0);
         let mut meta = json!({"resourceVersion": listed.to_string()});
@@ -125,9 +189,10 @@ impl Api {
         {
             let left = matching.len() - limit;
             matching.truncate(limit);
-            let last = matching.last().map(|o| id(o)).unwrap_or_default();
-            let token = json!({"v": "meta.k8s.io/v1", "rv": listed, "start": last});
-            meta["continue"] = STANDARD_NO_PAD.encode(token.to_string()).into();
+            if let Some(last) = matching.last() {
+                let after = (object::namespace(last).to_string(), object::name(last).to_string());
+                meta["continue"] = Page { version: Some(listed), after }.write().into();
+            }
             if selector.labels.is_empty() && selector.fields.is_empty() {
                 meta["remainingItemCount"] = left.into();
             }

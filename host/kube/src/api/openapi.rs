@@ -19,7 +19,7 @@ pub(super) fn second() -> Response {
 }
 
 pub(super) fn get(store: &Store, rest: &[&str]) -> Result<Response, Error> {
-    let rows = store.rows();
+    let rows = super::served::all(store);
     let path = |r: &Row| {
         if r.group.is_empty() {
             format!("api/{}", r.version)
@@ -31,7 +31,9 @@ pub(super) fn get(store: &Store, rest: &[&str]) -> Result<Response, Error> {
         let mut paths = Map::new();
         for row in &rows {
             let p = path(row);
-            let url = format!("/openapi/v3/{p}?hash=1.32");
+            // Custom kinds change while the server runs, and with them what clients may cache.
+            let hash = if row.custom.is_some() { store.version().to_string() } else { "1.32".into() };
+            let url = format!("/openapi/v3/{p}?hash={hash}");
             paths.insert(p, json!({"serverRelativeURL": url}));
         }
         return Ok(Response::json(200, &json!({"paths": paths})));
@@ -49,8 +51,14 @@ fn document(base: &str, rows: &[Row]) -> Value {
     let mut paths = Map::new();
     for row in rows {
         let gvk = json!({"group": *row.group, "version": *row.version, "kind": *row.kind});
-        let Some(definition) = definition_name(row) else { continue };
-        reach(definition, &mut names);
+        let definition = if row.custom.is_some() {
+            reach("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", &mut names);
+            custom_name(row)
+        } else {
+            let Some(name) = definition_name(row) else { continue };
+            reach(name, &mut names);
+            name.to_string()
+        };
         let reference = json!({"$ref": format!("#/components/schemas/{definition}")});
         let parameters = json!([{
             "name": "fieldValidation", "in": "query", "schema": {"type": "string", "uniqueItems": true}
@@ -77,22 +85,56 @@ fn document(base: &str, rows: &[Row]) -> Value {
             json!({
                 "get": {"x-kubernetes-action": "get", "x-kubernetes-group-version-kind": gvk, "responses": answer},
                 "put": operation("put", &["*/*"]),
-                "patch": operation("patch", &[
-                    "application/json-patch+json",
-                    "application/merge-patch+json",
-                    "application/strategic-merge-patch+json",
-                ]),
+                "patch": operation("patch", if row.custom.is_some() { &PATCHES[..3] } else { &PATCHES }),
             }),
         );
     }
-    let schemas: Map<String, Value> =
+    let mut schemas: Map<String, Value> =
         names.iter().map(|n| ((*n).into(), definition(&schema::table()[*n]))).collect();
+    for row in rows {
+        if let Some(version) = row.version_of_custom() {
+            schemas.insert(custom_name(row), custom_definition(row, &version.schema));
+        }
+    }
     json!({
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": "v1.32.13"},
         "paths": paths,
         "components": {"schemas": schemas},
     })
+}
+
+/// What a PATCH may be; custom kinds know no strategic one.
+const PATCHES: [&str; 4] = [
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/apply-patch+yaml",
+    "application/strategic-merge-patch+json",
+];
+
+/// "com.example.stable.v1.CronTab".
+fn custom_name(row: &Row) -> String {
+    let mut parts: Vec<&str> = row.group.split('.').collect();
+    parts.reverse();
+    format!("{}.{}.{}", parts.join("."), row.version, row.kind)
+}
+
+fn custom_definition(row: &Row, schema: &Value) -> Value {
+    let mut out = schema.clone();
+    for (name, value) in [
+        ("apiVersion", json!({"type": "string", "description": "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources"})),
+        ("kind", json!({"type": "string", "description": "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds"})),
+        ("metadata", json!({"description": "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
+            "allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]})),
+    ] {
+        let map = crate::store::object::map_mut(&mut out);
+        let properties = map.entry("properties").or_insert_with(|| json!({}));
+        crate::store::object::map_mut(properties).insert(name.into(), value);
+    }
+    out["type"] = "object".into();
+    out["x-kubernetes-group-version-kind"] =
+        json!([{"group": *row.group, "version": *row.version, "kind": *row.kind}]);
+    out
 }
 
 fn definition_name(row: &Row) -> Option<&'static str> {

@@ -8,7 +8,7 @@ use super::route::Target;
 use super::{Api, body};
 use crate::schema::{self, merge, parse};
 use crate::store::object::{self, map_mut, meta_mut};
-use crate::store::{Error, FieldError, Part};
+use crate::store::{Error, FieldError, Part, Resource};
 
 /// Kubernetes' own limit.
 const OPERATIONS: usize = 10_000;
@@ -29,6 +29,7 @@ pub(super) fn document(
     group: &str,
     version: &str,
     kind: &str,
+    custom: Option<&Resource>,
 ) -> Result<(Value, Vec<String>), Error> {
     let media = request.content_type.split(';').next().unwrap_or("").trim();
     if !KNOWN.contains(&media) {
@@ -48,12 +49,22 @@ pub(super) fn document(
             }
             json_patch::merge(&mut new, &patch.value);
         }
+        _ if custom.is_some() => {
+            return Err(Error::new(
+                415,
+                "UnsupportedMediaType",
+                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+            ));
+        }
         _ => {
             let definition = schema::kind(group, version, kind);
             merge::strategic(&mut new, &patch.value, definition).map_err(Error::bad_request)?;
         }
     }
-    let warnings = body::canonical(request, (group, version, kind), &mut new, patch.duplicates)?;
+    let warnings = match custom {
+        Some(row) => body::custom(request, row, &mut new, patch.duplicates)?,
+        None => body::canonical(request, (group, version, kind), &mut new, patch.duplicates)?,
+    };
     Ok((new, warnings))
 }
 
@@ -134,8 +145,9 @@ impl Api {
         }
         let stored = self.store.require(&t.key, &t.namespace, &t.name)?;
         let old = t.out(&stored);
+        let custom = t.row.custom.is_some().then_some(&*t.row);
         let (mut new, warnings) =
-            document(request, &old, &t.row.group, &t.row.version, &t.row.kind)?;
+            document(request, &old, &t.row.group, &t.row.version, &t.row.kind, custom)?;
         // What the patch says of these does not count, except for a resourceVersion to compare.
         let given = object::meta(&new, "resourceVersion").to_string();
         let map = map_mut(&mut new);

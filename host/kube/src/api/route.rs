@@ -32,6 +32,11 @@ impl Target {
     /// A stored object in the path's version.
     pub fn out<'a>(&self, stored: &'a Value) -> Cow<'a, Value> {
         match self.conversion {
+            Some(Conversion::Named) => {
+                let mut out = stored.clone();
+                out["apiVersion"] = self.row.api_version().into();
+                Cow::Owned(out)
+            }
             Some(conversion) => Cow::Owned(conversion.out(stored)),
             None => Cow::Borrowed(stored),
         }

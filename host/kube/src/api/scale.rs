@@ -29,6 +29,9 @@ impl Default for Paths {
 }
 
 fn at<'a>(object: &'a Value, path: &[String]) -> &'a Value {
+    if path.is_empty() {
+        return &Value::Null;
+    }
     path.iter().fold(object, |value, field| &value[field.as_str()])
 }
 
@@ -40,11 +43,18 @@ impl Api {
         verb: &str,
     ) -> Result<Response, Error> {
         let stored = self.store.require(&t.key, &t.namespace, &t.name)?;
-        let paths = Paths::default();
+        let paths = t.row.version_of_custom().and_then(|v| v.scale.as_ref()).map_or_else(
+            Paths::default,
+            |s| Paths {
+                spec: s.spec.clone(),
+                status: s.status.clone(),
+                selector: s.selector.clone(),
+            },
+        );
         let old = shown(&stored, &paths);
         let (new, warnings) = match verb {
             "get" => return Ok(Response::json(200, &old)),
-            "patch" => patch::document(request, &old, "autoscaling", "v1", "Scale")?,
+            "patch" => patch::document(request, &old, "autoscaling", "v1", "Scale", None)?,
             _ => body::object(request, t)?,
         };
         let name = object::name(&new);

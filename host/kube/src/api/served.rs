@@ -40,6 +40,8 @@ pub(super) enum Conversion {
     Event,
     /// `autoscaling/v1`, stored as `v2`.
     Autoscaler,
+    /// A version of a custom kind that differs in its name only.
+    Named,
 }
 
 impl Conversion {
@@ -48,6 +50,7 @@ impl Conversion {
         match self {
             Conversion::Event => convert::event::out(stored),
             Conversion::Autoscaler => convert::autoscaler::out(stored),
+            Conversion::Named => stored.clone(),
         }
     }
 
@@ -56,6 +59,7 @@ impl Conversion {
         match self {
             Conversion::Event => convert::event::inward(&object),
             Conversion::Autoscaler => convert::autoscaler::inward(&object),
+            Conversion::Named => object,
         }
     }
 }
@@ -143,10 +147,17 @@ fn stored(row: Row) -> Served {
 /// The resource that a path names.
 pub(super) fn find(store: &Store, group: &str, version: &str, plural: &str) -> Option<Served> {
     let is = |r: &Row| r.group == group && r.version == version && r.plural == plural;
-    if let Some(row) =
-        store.row(&crate::store::resource::qualified(plural, group)).filter(|r| is(r))
-    {
-        return Some(stored(row));
+    let key = crate::store::resource::qualified(plural, group);
+    if let Some(row) = store.row(&key) {
+        if let Some(custom) = &row.custom {
+            let served = custom.version(version).filter(|v| v.served)?;
+            let conversion = (!served.storage).then_some(Conversion::Named);
+            let row = Arc::new(crate::store::custom::in_version(&row, served));
+            return Some(Served { row, key, conversion });
+        }
+        if is(&row) {
+            return Some(stored(row));
+        }
     }
     if let Some((row, key, conversion)) = further().iter().find(|(r, ..)| is(r)) {
         return Some(Served {
@@ -161,7 +172,19 @@ pub(super) fn find(store: &Store, group: &str, version: &str, plural: &str) -> O
 
 /// Everything, by group (in the order of [`GROUPS`]), version (the preferred first), and name.
 pub(super) fn all(store: &Store) -> Vec<Row> {
-    let mut out: Vec<Row> = store.rows();
+    let mut out: Vec<Row> = Vec::new();
+    for row in store.rows() {
+        match &row.custom {
+            Some(custom) => out.extend(
+                custom
+                    .versions
+                    .iter()
+                    .filter(|v| v.served)
+                    .map(|v| Arc::new(crate::store::custom::in_version(&row, v))),
+            ),
+            None => out.push(row),
+        }
+    }
     out.extend(further().iter().map(|(row, ..)| row.clone()));
     out.extend(unstored().iter().cloned());
     out.sort_by_cached_key(|r| {

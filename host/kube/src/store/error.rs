@@ -16,6 +16,8 @@ pub struct Error {
     pub message: String,
     /// What it is about.
     pub details: Option<Box<Details>>,
+    /// Where a list that is too old to go on may be resumed.
+    pub resume: Option<String>,
 }
 
 /// What an [`Error`] is about.
@@ -49,7 +51,7 @@ pub struct Cause {
 impl Error {
     /// An error without details.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Error {
-        Error { code, reason, message: message.into(), details: None }
+        Error { code, reason, message: message.into(), details: None, resume: None }
     }
 
     fn about(mut self, r: &Resource, name: &str) -> Error {
@@ -183,6 +185,9 @@ impl Error {
         });
         if !self.reason.is_empty() {
             out["reason"] = self.reason.into();
+        }
+        if let Some(token) = &self.resume {
+            out["metadata"]["continue"] = token.as_str().into();
         }
         if let Some(d) = &self.details {
             let mut map = Map::new();

@@ -15,6 +15,7 @@
 //! # Layout
 //! - [`resource`]: the row that describes a kind; [`kinds`]: the rows there are
 //! - [`write`](self): create, update, delete with Kubernetes' rules for metadata
+//! - [`custom`]: kinds that are made at run time
 //! - [`managed`]: who owns which field, server-side apply
 //! - [`watch`]: cursors over the log, informers; [`typed`]: `k8s-openapi` views
 //! - [`selector`]: label and field selectors; [`names`]: what names may look like
@@ -22,6 +23,7 @@
 //!
 //! A resource is named by its key: "pods", "leases.coordination.k8s.io".
 
+pub mod custom;
 pub mod error;
 pub mod kinds;
 pub mod managed;
@@ -100,6 +102,19 @@ struct Shelf {
     signal: Signal,
 }
 
+impl Shelf {
+    fn new(row: Resource, compacted: u64) -> Shelf {
+        Shelf {
+            row: Arc::new(row),
+            objects: BTreeMap::new(),
+            log: VecDeque::new(),
+            log_bytes: 0,
+            compacted,
+            signal: Signal::new(),
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Stored {
     object: Object,
@@ -176,14 +191,7 @@ impl Store {
         let kinds = rows
             .into_iter()
             .map(|row| {
-                let shelf = Shelf {
-                    row: Arc::new(row),
-                    objects: BTreeMap::new(),
-                    log: VecDeque::new(),
-                    log_bytes: 0,
-                    compacted: 0,
-                    signal: Signal::new(),
-                };
+                let shelf = Shelf::new(row, 0);
                 (shelf.row.qualified(), shelf)
             })
             .collect();
@@ -245,6 +253,27 @@ impl Store {
         self.lock().kinds.get(resource).map(|s| s.row.clone())
     }
 
+    /// Offers a kind from now on; its objects stay if it was offered before.
+    fn offer(&self, row: Resource) {
+        let mut inner = self.lock();
+        let key = row.qualified();
+        let version = inner.version;
+        match inner.kinds.get_mut(&key) {
+            Some(shelf) => shelf.row = Arc::new(row),
+            None => {
+                inner.kinds.insert(key, Shelf::new(row, version));
+            }
+        }
+    }
+
+    /// Offers a custom kind no longer.
+    fn withdraw(&self, key: &str) {
+        let mut inner = self.lock();
+        if inner.kinds.get(key).is_some_and(|s| s.row.custom.is_some()) {
+            inner.kinds.remove(key);
+        }
+    }
+
     /// All rows, by key.
     pub fn rows(&self) -> Vec<Row> {
         self.lock().kinds.values().map(|s| s.row.clone()).collect()
@@ -288,6 +317,35 @@ impl Store {
                 .map(|(_, s)| s.object.clone())
                 .collect(),
         }
+    }
+
+    /// The objects of a kind as they were at a version, by namespace and name.
+    ///
+    /// # Errors
+    /// `Expired` if the changes since then are no longer remembered.
+    pub fn list_at(
+        &self,
+        resource: &str,
+        namespace: Option<&str>,
+        version: u64,
+    ) -> Result<Vec<Object>, Error> {
+        let inner = self.lock();
+        let Some(shelf) = inner.kinds.get(resource) else { return Ok(Vec::new()) };
+        if version < shelf.compacted {
+            return Err(Error::expired("The resourceVersion for the provided list is too old."));
+        }
+        let mut then: BTreeMap<(String, String), Object> =
+            shelf.objects.iter().map(|(k, s)| (k.clone(), s.object.clone())).collect();
+        for (change, _) in shelf.log.iter().rev().take_while(|(c, _)| c.version > version) {
+            let object = &change.object;
+            let key = (object::namespace(object).to_string(), object::name(object).to_string());
+            match &change.previous {
+                Some(previous) => then.insert(key, previous.clone()),
+                None => then.remove(&key),
+            };
+        }
+        let wanted = |k: &(String, String)| namespace.is_none_or(|n| k.0 == n);
+        Ok(then.into_iter().filter(|(k, _)| wanted(k)).map(|(_, o)| o).collect())
     }
 
     /// The changes of a kind after the version `after`.
@@ -398,6 +456,9 @@ impl Store {
             (object, signal)
         };
         signal.notify();
+        if row.custom.is_some() || resource == custom::DEFINITIONS {
+            self.enforce(row, verb, &object);
+        }
         Ok(object)
     }
 }

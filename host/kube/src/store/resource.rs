@@ -7,6 +7,7 @@ use podlab_sim::Rng;
 use serde_json::Value;
 
 use super::error::{Error, FieldError};
+use super::custom::{self, Custom};
 use super::{DeleteOptions, Store};
 use crate::schema::fields::Shape;
 
@@ -44,6 +45,8 @@ pub struct Resource {
     pub selectable: Vec<Name>,
     /// What is special about this kind.
     pub hooks: Hooks,
+    /// For kinds that are made at run time.
+    pub custom: Option<Arc<Custom>>,
 }
 
 /// A subresource of a [`Resource`].
@@ -128,6 +131,7 @@ impl Resource {
             create_on_update: false,
             selectable: Vec::new(),
             hooks: Hooks::plain(),
+            custom: None,
         }
     }
 
@@ -242,8 +246,64 @@ impl Resource {
         }
     }
 
+    /// Of a custom kind, the version of this row.
+    pub fn version_of_custom(&self) -> Option<&custom::Version> {
+        self.custom.as_ref()?.version(&self.version)
+    }
+
+    /// Fills in what is filled in.
+    pub(super) fn fill(&self, object: &mut Value) {
+        (self.hooks.default)(object);
+        if let Some(version) = self.version_of_custom() {
+            custom::schema::fill(object, &version.schema);
+        }
+    }
+
+    /// What the schema of a custom kind says.
+    pub(super) fn check_schema(
+        &self,
+        object: &Value,
+        old: Option<&Value>,
+        errors: &mut Vec<FieldError>,
+    ) {
+        if let Some(version) = self.version_of_custom() {
+            let before = errors.len();
+            custom::schema::check(object, &version.schema, "", errors);
+            // Rules can rely on what the schema says.
+            if errors.len() == before {
+                custom::rules::check(object, old, &version.schema, "", errors);
+            }
+        }
+    }
+
+    /// Brings an object of a custom kind into its schema's shape; returns the paths of what is
+    /// dropped.
+    ///
+    /// # Errors
+    /// What Go's decoder says of metadata of wrong types.
+    pub fn prune(&self, object: &mut Value) -> Result<Vec<String>, String> {
+        let mut gone = Vec::new();
+        let Some(version) = self.version_of_custom() else { return Ok(gone) };
+        if !object.is_object() {
+            return Err("json: cannot unmarshal into Go value of type map[string]interface {}".into());
+        }
+        if let Some(meta) = object.get_mut("metadata") {
+            let definition = &crate::schema::table()["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            if meta.is_null() {
+                *meta = Value::Object(serde_json::Map::new());
+            }
+            let unknown = crate::schema::decode::decode(meta, definition, "ObjectMeta")?;
+            gone.extend(unknown.into_iter().map(|f| format!("metadata.{f}")));
+        }
+        custom::schema::prune(object, &version.schema, "", true, &mut gone);
+        Ok(gone)
+    }
+
     /// How its fields are owned.
     pub fn shape(&self) -> Shape<'_> {
+        if self.custom.is_some() {
+            return self.version_of_custom().map_or(Shape::Open, |v| Shape::Custom(&v.schema));
+        }
         Shape::of_kind(&self.group, &self.version, &self.kind)
     }
 
@@ -253,6 +313,10 @@ impl Resource {
     /// # Errors
     /// `BadRequest` as Go's decoder words it.
     pub fn settle(&self, object: &mut Value) -> Result<(), Error> {
+        if self.custom.is_some() {
+            drop_nulls(object, 64);
+            return self.prune(object).map(|_| ()).map_err(Error::bad_request);
+        }
         if let Some(definition) = crate::schema::kind(&self.group, &self.version, &self.kind) {
             crate::schema::decode::decode(object, definition, &self.kind).map_err(|why| {
                 Error::bad_request(format!(
@@ -272,6 +336,18 @@ impl Resource {
     /// Whether `status` is written through `/status` only.
     pub fn has_status(&self) -> bool {
         self.subresource("status").is_some()
+    }
+}
+
+/// Nulls that stand for what was removed.
+fn drop_nulls(value: &mut Value, depth: usize) {
+    if let Value::Object(map) = value
+        && depth > 0
+    {
+        map.retain(|_, v| !v.is_null());
+        for child in map.values_mut() {
+            drop_nulls(child, depth - 1);
+        }
     }
 }
 

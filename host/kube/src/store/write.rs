@@ -55,7 +55,7 @@ impl Store {
         let mut streams = self.lock().streams.clone();
         let given = self.prepare(&row, &mut object);
         self.namespace_accepts(&row, &object)?;
-        (row.hooks.default)(&mut object);
+        row.fill(&mut object);
         let now = object::time(self.sim.unix_nanos());
         self.fill_metadata(&row, &mut object, &mut streams, &now);
         let managers = applied.unwrap_or_else(|| {
@@ -263,6 +263,7 @@ impl Store {
     fn validate(&self, row: &Row, object: &Value, old: Option<&Value>) -> Result<(), Error> {
         let mut errors: Vec<FieldError> = Vec::new();
         super::kinds::metadata::validate(row, object, old, &mut errors);
+        row.check_schema(object, old, &mut errors);
         match old {
             None => (row.hooks.validate)(object, &mut errors),
             Some(old) => (row.hooks.validate_update)(object, old, &mut errors),
@@ -383,7 +384,7 @@ impl Store {
         }
         let mut streams = self.lock().streams.clone();
         if part == Part::Main {
-            (row.hooks.default)(&mut new);
+            row.fill(&mut new);
         }
         let listed = &old["metadata"]["managedFields"];
         let managers = applied.unwrap_or_else(|| {

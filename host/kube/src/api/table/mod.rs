@@ -2,6 +2,7 @@
 
 mod apps;
 mod batch;
+mod others;
 mod pods;
 mod rest;
 
@@ -46,10 +47,69 @@ fn columns(row: &Resource) -> (&'static [Column], Cells) {
         "storageclasses" => (batch::STORAGE_CLASS, batch::storage_class),
         "priorityclasses" => (batch::PRIORITY_CLASS, batch::priority_class),
         "horizontalpodautoscalers" => (batch::AUTOSCALER, batch::autoscaler),
+        "ingresses" => (others::INGRESS, others::ingress),
+        "ingressclasses" => (others::INGRESS_CLASS, others::ingress_class),
+        "networkpolicies" => (others::NETWORK_POLICY, others::network_policy),
+        "clusterrolebindings" | "rolebindings" => (others::BINDING, others::binding),
+        "csidrivers" => (others::CSI_DRIVER, others::csi_driver),
+        "csinodes" => (others::CSI_NODE, others::csi_node),
+        "volumeattachments" => (others::ATTACHMENT, others::attachment),
+        "mutatingwebhookconfigurations" | "validatingwebhookconfigurations" => {
+            (others::WEBHOOKS, others::webhooks)
+        }
+        "validatingadmissionpolicies" => (others::ADMISSION_POLICY, others::admission_policy),
+        "validatingadmissionpolicybindings" => {
+            (others::ADMISSION_BINDING, others::admission_binding)
+        }
+        "certificatesigningrequests" => (others::SIGNING, others::signing),
+        "apiservices" => (others::API_SERVICE, others::api_service),
+        "flowschemas" => (others::FLOW_SCHEMA, others::flow_schema),
+        "prioritylevelconfigurations" => (others::PRIORITY_LEVEL, others::priority_level),
+        "runtimeclasses" => (others::RUNTIME_CLASS, others::runtime_class),
+        "podtemplates" => (others::POD_TEMPLATE, others::pod_template),
+        "componentstatuses" => (others::COMPONENT, others::component),
         _ => (&[("Name", 0), ("Created At", 0)], |o, _| {
             vec![object::name(o).into(), object::meta(o, "creationTimestamp").into()]
         }),
     }
+}
+
+/// The type and format of a column.
+fn kind_of(plural: &str, column: &str) -> (&'static str, &'static str) {
+    match (plural, column) {
+        (_, "Name") | ("volumeattachments", "Attacher") => ("string", "name"),
+        (_, "Created At") => ("date", ""),
+        ("replicationcontrollers" | "replicasets" | "daemonsets", c)
+            if matches!(c, "Desired" | "Current" | "Ready" | "Up-to-date" | "Available") =>
+        {
+            ("integer", "")
+        }
+        ("cronjobs", "Active")
+        | ("poddisruptionbudgets", "Allowed Disruptions")
+        | ("csinodes", "Drivers")
+        | (_, "Webhooks" | "Validations")
+        | ("priorityclasses", "Value") => ("integer", ""),
+        ("cronjobs", "Suspend")
+        | ("csidrivers", "AttachRequired" | "PodInfoOnMount" | "StorageCapacity")
+        | ("csidrivers", "RequiresRepublish")
+        | ("volumeattachments", "Attached")
+        | ("priorityclasses", "Global-Default") => ("boolean", ""),
+        _ => ("string", ""),
+    }
+}
+
+/// Cells have the types of their columns.
+fn typed(cells: Vec<Value>, columns: &[Value]) -> Vec<Value> {
+    cells
+        .into_iter()
+        .zip(columns)
+        .map(|(cell, column)| match (column["type"].as_str(), cell.as_str()) {
+            (Some("integer"), Some(text)) => text.parse::<i64>().map_or(cell, Value::from),
+            (Some("boolean"), Some("true" | "True")) => true.into(),
+            (Some("boolean"), Some("false" | "False")) => false.into(),
+            _ => cell,
+        })
+        .collect()
 }
 
 /// How a client wants its tables.
@@ -83,13 +143,50 @@ impl TableView {
         table.then(|| TableView { row: row.clone(), sim: sim.clone(), include, defined: false })
     }
 
-    pub fn table(&mut self, objects: &[&Value], meta: &Value) -> Value {
+    /// The columns, and what fills them.
+    fn layout(&self) -> (Vec<Value>, Box<dyn Fn(&Value, u64) -> Vec<Value>>) {
+        let define = |name: &str, kind: &str, format: &str, priority: &Value, about: &str| {
+            json!({
+                "name": name, "type": kind, "format": format, "description": about,
+                "priority": priority,
+            })
+        };
+        if let Some(version) = self.row.version_of_custom() {
+            let mut own = version.columns.clone();
+            if own.is_empty() {
+                own.push(json!({
+                    "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"
+                }));
+            }
+            let text = |c: &Value, field: &str| c[field].as_str().unwrap_or("").to_string();
+            let mut all = vec![define("Name", "string", "name", &json!(0), "")];
+            for c in &own {
+                let priority = json!(c["priority"].as_i64().unwrap_or(0));
+                all.push(define(
+                    &text(c, "name"),
+                    &text(c, "type"),
+                    &text(c, "format"),
+                    &priority,
+                    &text(c, "description"),
+                ));
+            }
+            return (all, Box::new(move |o, now| others::custom(o, &own, now)));
+        }
         let (columns, cells) = columns(&self.row);
+        let all = columns.iter().map(|(name, priority)| {
+            let (kind, format) = kind_of(&self.row.plural, name);
+            define(name, kind, format, &json!(priority), "")
+        });
+        (all.collect(), Box::new(cells))
+    }
+
+    pub fn table(&mut self, objects: &[&Value], meta: &Value) -> Value {
         let now = self.sim.unix_nanos();
+        let (definitions, cells) = self.layout();
         let rows: Vec<Value> = objects
             .iter()
             .map(|o| {
-                let mut row = json!({"cells": cells(o, now)});
+                let mut row = json!({"cells": typed(cells(o, now), &definitions)});
                 match self.include {
                     Include::Nothing => {}
                     Include::Object => row["object"] = (*o).clone(),
@@ -104,16 +201,7 @@ impl TableView {
                 row
             })
             .collect();
-        let definitions: Vec<Value> = columns
-            .iter()
-            .filter(|_| !self.defined)
-            .map(|(name, priority)| {
-                json!({
-                    "name": name, "type": "string", "description": "", "priority": priority,
-                    "format": if *name == "Name" { "name" } else { "" },
-                })
-            })
-            .collect();
+        let definitions = if self.defined { Vec::new() } else { definitions };
         json!({
             "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta,
             "columnDefinitions": definitions, "rows": rows,

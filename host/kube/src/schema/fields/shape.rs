@@ -11,7 +11,9 @@ pub enum Shape<'a> {
     Definition(&'a Value),
     /// A field of the table.
     Field(&'a Value),
-    /// An OpenAPI schema of a custom kind.
+    /// An object of a custom kind, with its OpenAPI schema.
+    Custom(&'a Value),
+    /// A part of it.
     Schema(&'a Value),
     /// Nothing: maps are owned key by key, lists as a whole.
     Open,
@@ -55,6 +57,7 @@ impl<'a> Shape<'a> {
                     _ => Form::Leaf,
                 },
             },
+            Shape::Custom(_) => Form::Map,
             Shape::Schema(s) => {
                 if s["x-kubernetes-map-type"] == "atomic" {
                     return Form::Leaf;
@@ -106,21 +109,17 @@ impl<'a> Shape<'a> {
                 None if f.get("map").is_some() => (Shape::Field(&f["map"]), false),
                 None => (Shape::Open, false),
             },
-            Shape::Schema(s) => match s["properties"].get(key) {
+            Shape::Custom(_) if key == "metadata" => (
+                Shape::Definition(&table()["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]),
+                true,
+            ),
+            Shape::Custom(_) if matches!(key, "apiVersion" | "kind") => (Shape::Open, true),
+            Shape::Custom(s) | Shape::Schema(s) => match s["properties"].get(key) {
                 Some(f) => (Shape::Schema(f), true),
                 None if s["additionalProperties"].is_object() => {
                     (Shape::Schema(&s["additionalProperties"]), false)
                 }
-                None => match key {
-                    // The server's own part of every object.
-                    "metadata" => (
-                        Shape::Definition(
-                            &table()["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"],
-                        ),
-                        true,
-                    ),
-                    _ => (Shape::Open, false),
-                },
+                None => (Shape::Open, false),
             },
             Shape::Open => (Shape::Open, false),
         }
@@ -154,7 +153,14 @@ impl<'a> Shape<'a> {
                 Some(d) => d.get("fields").is_none() || d["fields"].get(key).is_some(),
                 None => f.get("map").is_some(),
             },
-            _ => true,
+            Shape::Custom(_) if matches!(key, "apiVersion" | "kind" | "metadata") => true,
+            Shape::Custom(s) | Shape::Schema(s) => {
+                s["properties"].get(key).is_some()
+                    || s["additionalProperties"].is_object()
+                    || s["additionalProperties"] == true
+                    || s["x-kubernetes-preserve-unknown-fields"] == true
+            }
+            Shape::Open => true,
         }
     }
 }

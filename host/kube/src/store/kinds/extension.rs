@@ -15,7 +15,8 @@ pub(super) fn rows() -> Vec<Resource> {
         .short(&["crd", "crds"])
         .categories(&["api-extensions"])
         .status()
-        .generation(),
+        .generation()
+        .hooks(crate::store::custom::definition::HOOKS),
         Resource::new("apiregistration.k8s.io", "v1", "apiservices", "APIService")
             .cluster()
             .categories(&["api-extensions"])
