@@ -59,7 +59,9 @@ impl Page {
 
     /// 410 with a token that goes on with what there is now.
     fn too_old(&self) -> Error {
-        let mut e = Error::expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.");
+        let mut e = Error::expired(
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+        );
         e.resume = Some(Page { version: None, after: self.after.clone() }.write());
         e
     }

@@ -32,7 +32,8 @@ pub(super) fn get(store: &Store, rest: &[&str]) -> Result<Response, Error> {
         for row in &rows {
             let p = path(row);
             // Custom kinds change while the server runs, and with them what clients may cache.
-            let hash = if row.custom.is_some() { store.version().to_string() } else { "1.32".into() };
+            let hash =
+                if row.custom.is_some() { store.version().to_string() } else { "1.32".into() };
             let url = format!("/openapi/v3/{p}?hash={hash}");
             paths.insert(p, json!({"serverRelativeURL": url}));
         }
@@ -122,10 +123,19 @@ fn custom_name(row: &Row) -> String {
 fn custom_definition(row: &Row, schema: &Value) -> Value {
     let mut out = schema.clone();
     for (name, value) in [
-        ("apiVersion", json!({"type": "string", "description": "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources"})),
-        ("kind", json!({"type": "string", "description": "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds"})),
-        ("metadata", json!({"description": "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
-            "allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]})),
+        (
+            "apiVersion",
+            json!({"type": "string", "description": "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources"}),
+        ),
+        (
+            "kind",
+            json!({"type": "string", "description": "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds"}),
+        ),
+        (
+            "metadata",
+            json!({"description": "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
+            "allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]}),
+        ),
     ] {
         let map = crate::store::object::map_mut(&mut out);
         let properties = map.entry("properties").or_insert_with(|| json!({}));

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::access::{Attributes, User};
 use super::request::Request;
 use super::response::{Body, Response};
 use super::served::{self, Conversion};
+use super::table::TableView;
 use super::{Api, discovery, log, metrics, openapi};
 use crate::store::{Error, Row};
 
@@ -207,7 +208,13 @@ impl Api {
         if t.key.is_empty() {
             return match (&*t.row.plural, verb) {
                 ("componentstatuses", _) => {
-                    Ok(Response::json(200, &self.component_statuses(&t.name)?))
+                    let found = self.component_statuses(&t.name)?;
+                    let table = TableView::wanted(request, &t.row, self.store.sim());
+                    let table = table.map(|mut view| match found["items"].as_array() {
+                        Some(items) => view.table(&items.iter().collect::<Vec<_>>(), &json!({})),
+                        None => view.table(&[&found], &json!({})),
+                    });
+                    Ok(Response::json(200, &table.unwrap_or(found)))
                 }
                 ("bindings", _) => self.bind(request, t),
                 _ => self.review(request, t),

@@ -4,10 +4,10 @@
 
 use serde_json::Value;
 
+use super::Api;
 use super::log::choose;
 use super::request::Request;
 use super::response::Response;
-use super::Api;
 use crate::control_plane::SessionSpec;
 use crate::store::Error;
 
@@ -34,7 +34,10 @@ pub enum Streaming {
 /// Whether this path is one of those that stream.
 pub fn is_streaming(path: &str) -> bool {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    matches!(parts[..], ["api", "v1", "namespaces", _, "pods", _, "exec" | "attach" | "portforward"])
+    matches!(
+        parts[..],
+        ["api", "v1", "namespaces", _, "pods", _, "exec" | "attach" | "portforward"]
+    )
 }
 
 impl Api {
@@ -67,11 +70,9 @@ impl Api {
             }
             return Ok(match running(&pod, name)? {
                 Some(refusal) => Err(refusal),
-                None => Ok(Streaming::Forward {
-                    namespace: namespace.into(),
-                    pod: name.into(),
-                    ports,
-                }),
+                None => {
+                    Ok(Streaming::Forward { namespace: namespace.into(), pod: name.into(), ports })
+                }
             });
         }
         let (stdin, tty) = (request.flag("stdin"), request.flag("tty"));
@@ -82,7 +83,9 @@ impl Api {
         let command: Vec<String> =
             request.query.iter().filter(|(k, _)| k == "command").map(|(_, v)| v.clone()).collect();
         if sub == "exec" && command.is_empty() {
-            return Err(Error::bad_request("you must specify at least one command for the container"));
+            return Err(Error::bad_request(
+                "you must specify at least one command for the container",
+            ));
         }
         let container = choose(&pod, name, request.param("container"))?;
         let phase = pod["status"]["phase"].as_str().unwrap_or("");

@@ -251,8 +251,7 @@ impl PodCell {
         let ephemeral = ephemeral(&spec);
         let ephemeral = ephemeral.iter().map(|c| (c, Role::Ephemeral));
         let all = init.chain(main).chain(ephemeral);
-        let containers =
-            all.map(|(c, role)| ContainerCell::new(c, role, place(&c.name))).collect();
+        let containers = all.map(|(c, role)| ContainerCell::new(c, role, place(&c.name))).collect();
         let inner = Inner {
             dirty: true,
             object: object.clone(),

@@ -66,8 +66,15 @@ async fn life(ctx: &Ctx, i: usize) {
     let args = spec.args.clone();
     let share = (spec.cpu_weight, spec.cpu_limit, spec.memory_limit);
     let running = ctx.shared.runtime.start(spec);
-    let program =
-        Program { running: running.clone(), mounts, stack: stack.clone(), args, env, share, attached };
+    let program = Program {
+        running: running.clone(),
+        mounts,
+        stack: stack.clone(),
+        args,
+        env,
+        share,
+        attached,
+    };
     let probed = ctx.cell.lock().containers[i].spec.startup_probe.is_some();
     ctx.change(i, |c| {
         if let State::Ended(ended) = &c.state {

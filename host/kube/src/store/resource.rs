@@ -6,8 +6,8 @@ use std::sync::Arc;
 use podlab_sim::Rng;
 use serde_json::Value;
 
-use super::error::{Error, FieldError};
 use super::custom::{self, Custom};
+use super::error::{Error, FieldError};
 use super::{DeleteOptions, Store};
 use crate::schema::fields::Shape;
 
@@ -285,10 +285,13 @@ impl Resource {
         let mut gone = Vec::new();
         let Some(version) = self.version_of_custom() else { return Ok(gone) };
         if !object.is_object() {
-            return Err("json: cannot unmarshal into Go value of type map[string]interface {}".into());
+            return Err(
+                "json: cannot unmarshal into Go value of type map[string]interface {}".into()
+            );
         }
         if let Some(meta) = object.get_mut("metadata") {
-            let definition = &crate::schema::table()["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            let definition =
+                &crate::schema::table()["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
             if meta.is_null() {
                 *meta = Value::Object(serde_json::Map::new());
             }

@@ -64,7 +64,10 @@ fn objects_are_pruned_filled_and_checked() {
         TABS,
         "apiVersion: stable.example.com/v1\nkind: CronTab\nmetadata: {name: loose}\nspec: {cronSpec: \"* * * * *\", bogus: 1}",
     );
-    assert_eq!((loose.status, loose.warnings), (201, vec!["unknown field \"spec.bogus\"".to_string()]));
+    assert_eq!(
+        (loose.status, loose.warnings),
+        (201, vec!["unknown field \"spec.bogus\"".to_string()])
+    );
     assert!(loose.body["spec"].get("bogus").is_none());
     let wrong = yaml(
         &c,
@@ -75,7 +78,8 @@ fn objects_are_pruned_filled_and_checked() {
         wrong.message(),
         "422 CronTab.stable.example.com \"w\" is invalid: [spec.cronSpec: Required value, spec.replicas: Invalid value: \"string\": spec.replicas in body must be of type integer: \"string\"]"
     );
-    let strategic = c.ask("PATCH", &format!("{TABS}/my-ct"), "application/strategic-merge-patch+json", "{}");
+    let strategic =
+        c.ask("PATCH", &format!("{TABS}/my-ct"), "application/strategic-merge-patch+json", "{}");
     assert_eq!(strategic.status, 415);
 }
 
@@ -89,12 +93,21 @@ fn tables_status_and_scale() {
     assert_eq!(columns, ["Name", "Spec", "Age"]);
     assert_eq!(table["rows"][0]["cells"], json!(["my-ct", "* * * * */5", "0s"]));
     let merge = "application/merge-patch+json";
-    let scaled = c.ask("PATCH", &format!("{TABS}/my-ct/scale"), merge, r#"{"spec":{"replicas":3}}"#);
+    let scaled =
+        c.ask("PATCH", &format!("{TABS}/my-ct/scale"), merge, r#"{"spec":{"replicas":3}}"#);
     assert_eq!((scaled.status, &scaled.body["kind"]), (200, &json!("Scale")), "{}", scaled.body);
-    let status = c.ask("PATCH", &format!("{TABS}/my-ct/status"), merge, r#"{"status":{"replicas":2},"spec":{"image":"no"}}"#);
+    let status = c.ask(
+        "PATCH",
+        &format!("{TABS}/my-ct/status"),
+        merge,
+        r#"{"status":{"replicas":2},"spec":{"image":"no"}}"#,
+    );
     assert_eq!(status.status, 200, "{}", status.body);
     let now = c.get(&format!("{TABS}/my-ct"));
-    assert_eq!((&now["spec"]["replicas"], &now["spec"]["image"], &now["status"]["replicas"]), (&json!(3), &json!("img"), &json!(2)));
+    assert_eq!(
+        (&now["spec"]["replicas"], &now["spec"]["image"], &now["status"]["replicas"]),
+        (&json!(3), &json!("img"), &json!(2))
+    );
     assert_eq!(now["metadata"]["generation"], 2);
     let scale = c.get(&format!("{TABS}/my-ct/scale"));
     assert_eq!((&scale["spec"]["replicas"], &scale["status"]["replicas"]), (&json!(3), &json!(2)));
@@ -116,7 +129,12 @@ fn a_definition_goes_with_its_objects_and_waits_for_finalizers() {
     assert_eq!(c.ask("GET", &format!("{TABS}/my-ct"), "", "").status, 404);
     assert_eq!(c.ask("GET", &format!("{TABS}/held"), "", "").status, 200);
     assert_eq!(c.ask("GET", &definition, "", "").status, 200);
-    c.ask("PATCH", &format!("{TABS}/held"), "application/merge-patch+json", r#"{"metadata":{"finalizers":null}}"#);
+    c.ask(
+        "PATCH",
+        &format!("{TABS}/held"),
+        "application/merge-patch+json",
+        r#"{"metadata":{"finalizers":null}}"#,
+    );
     assert_eq!(c.ask("GET", &definition, "", "").status, 404);
     assert_eq!(c.ask("GET", TABS, "", "").status, 404);
     assert_eq!(c.ask("GET", "/apis/stable.example.com/v1", "", "").status, 404);

@@ -24,7 +24,10 @@ fn names(list: &Value) -> Vec<&str> {
 fn pages_show_one_moment() {
     let c = maps(&["a", "b", "c", "d"]);
     let first = c.get(&format!("{MAPS}?limit=2"));
-    assert_eq!((names(&first), &first["metadata"]["remainingItemCount"]), (vec!["a", "b"], &json!(2)));
+    assert_eq!(
+        (names(&first), &first["metadata"]["remainingItemCount"]),
+        (vec!["a", "b"], &json!(2))
+    );
     c.ask("DELETE", &format!("{MAPS}/c"), "", "");
     c.post(MAPS, json!({"metadata": {"name": "bb"}}));
     let token = first["metadata"]["continue"].as_str().unwrap();
@@ -51,7 +54,8 @@ fn tokens_that_are_none_or_too_old() {
     let decoded: Value = serde_json::from_slice(&decoded).unwrap();
     assert_eq!((&decoded["v"], &decoded["start"]), (&json!("meta.k8s.io/v1"), &json!("demo/a\0")));
     for i in 0..16_400 {
-        let map = json!({"metadata": {"name": "b", "namespace": "demo"}, "data": {"i": i.to_string()}});
+        let map =
+            json!({"metadata": {"name": "b", "namespace": "demo"}, "data": {"i": i.to_string()}});
         c.store().update("configmaps", map).unwrap();
     }
     let gone = c.ask("GET", &format!("{MAPS}?limit=1&continue={token}"), "", "");
@@ -93,7 +97,13 @@ fn columns_are_a_real_servers() {
                 .flatten()
                 .map(|c| {
                     let text = |f: &str| c[f].as_str().unwrap_or("");
-                    format!("{} | {} | {} | priority {}", text("name"), text("type"), text("format"), c["priority"])
+                    format!(
+                        "{} | {} | {} | priority {}",
+                        text("name"),
+                        text("type"),
+                        text("format"),
+                        c["priority"]
+                    )
                 })
                 .collect();
             let plain = |l: &[String]| l.iter().map(|c| c.replace(' ', "")).collect::<Vec<_>>();

@@ -61,8 +61,7 @@ pub(super) const PRIORITY_LEVEL: &[Column] = &[
 pub(super) const RUNTIME_CLASS: &[Column] = &[("Name", 0), ("Handler", 0), ("Age", 0)];
 pub(super) const POD_TEMPLATE: &[Column] =
     &[("Name", 0), ("Containers", 0), ("Images", 0), ("Pod Labels", 0)];
-pub(super) const COMPONENT: &[Column] =
-    &[("Name", 0), ("Status", 0), ("Message", 0), ("Error", 0)];
+pub(super) const COMPONENT: &[Column] = &[("Name", 0), ("Status", 0), ("Message", 0), ("Error", 0)];
 
 fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
     value[field].as_array().map_or(&[], Vec::as_slice)
@@ -248,8 +247,7 @@ pub(super) fn api_service(o: &Value, now: u64) -> Vec<Value> {
 
 pub(super) fn flow_schema(o: &Value, now: u64) -> Vec<Value> {
     let spec = &o["spec"];
-    let dangling =
-        list(&o["status"], "conditions").iter().find(|c| c["type"] == "Dangling");
+    let dangling = list(&o["status"], "conditions").iter().find(|c| c["type"] == "Dangling");
     vec![
         name(o),
         or(text(&spec["priorityLevelConfiguration"], "name"), "<none>").into(),
@@ -263,9 +261,8 @@ pub(super) fn flow_schema(o: &Value, now: u64) -> Vec<Value> {
 pub(super) fn priority_level(o: &Value, now: u64) -> Vec<Value> {
     let spec = &o["spec"];
     let queuing = &spec["limited"]["limitResponse"]["queuing"];
-    let number = |v: &Value| {
-        Value::from(if v.is_number() { v.to_string() } else { "<none>".into() })
-    };
+    let number =
+        |v: &Value| Value::from(if v.is_number() { v.to_string() } else { "<none>".into() });
     let shares = [&spec["limited"], &spec["exempt"]]
         .into_iter()
         .map(|p| &p["nominalConcurrencyShares"])

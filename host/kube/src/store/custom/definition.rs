@@ -71,11 +71,9 @@ fn accept(store: &Store, object: &mut Value, old: Option<&Value>) {
         if row.qualified() == own {
             continue;
         }
-        for (field, name) in [
-            ("plural", &row.plural),
-            ("singular", &row.singular),
-            ("kind", &row.kind),
-        ] {
+        for (field, name) in
+            [("plural", &row.plural), ("singular", &row.singular), ("kind", &row.kind)]
+        {
             if wanted[field] == **name {
                 let reason = match field {
                     "plural" => "PluralConflict",
@@ -108,7 +106,12 @@ fn accept(store: &Store, object: &mut Value, old: Option<&Value>) {
     let conditions = match &taken {
         None => [
             condition("NamesAccepted", true, "NoConflicts", "no conflicts found"),
-            condition("Established", true, "InitialNamesAccepted", "the initial names have been accepted"),
+            condition(
+                "Established",
+                true,
+                "InitialNamesAccepted",
+                "the initial names have been accepted",
+            ),
         ],
         Some((reason, message)) => [
             condition("NamesAccepted", false, reason, message),
@@ -134,7 +137,10 @@ fn validate(object: &Value, errors: &mut Vec<FieldError>) {
     let text = |value: &Value| value.as_str().unwrap_or("").to_string();
     let (group, plural, kind) =
         (text(&spec["group"]), text(&spec["names"]["plural"]), text(&spec["names"]["kind"]));
-    if !plural.is_empty() && !group.is_empty() && object::name(object) != format!("{plural}.{group}") {
+    if !plural.is_empty()
+        && !group.is_empty()
+        && object::name(object) != format!("{plural}.{group}")
+    {
         errors.push(FieldError::invalid(
             "metadata.name",
             object::name(object),
@@ -146,12 +152,18 @@ fn validate(object: &Value, errors: &mut Vec<FieldError>) {
     } else if let Some(why) = names::subdomain_error(&group) {
         errors.push(FieldError::invalid("spec.group", &group, why));
     } else if !group.contains('.') {
-        errors.push(FieldError::invalid("spec.group", &group, "should be a domain with at least one dot"));
+        errors.push(FieldError::invalid(
+            "spec.group",
+            &group,
+            "should be a domain with at least one dot",
+        ));
     }
     match spec["scope"].as_str().unwrap_or("") {
         "Cluster" | "Namespaced" => {}
         "" => errors.push(FieldError::required("spec.scope", "")),
-        other => errors.push(FieldError::not_supported("spec.scope", other, &["Cluster", "Namespaced"])),
+        other => {
+            errors.push(FieldError::not_supported("spec.scope", other, &["Cluster", "Namespaced"]))
+        }
     }
     for (field, value) in [("plural", &plural), ("kind", &kind)] {
         let path = format!("spec.names.{field}");
@@ -163,7 +175,11 @@ fn validate(object: &Value, errors: &mut Vec<FieldError>) {
     }
     let versions = spec["versions"].as_array().map_or(&[][..], Vec::as_slice);
     if versions.iter().filter(|v| v["storage"] == true).count() != 1 {
-        let mut e = FieldError::invalid("spec.versions", "", "must have exactly one version marked as storage version");
+        let mut e = FieldError::invalid(
+            "spec.versions",
+            "",
+            "must have exactly one version marked as storage version",
+        );
         e.value = Value::Array(versions.to_vec()).to_string();
         errors.push(e);
     }
@@ -182,7 +198,11 @@ fn validate(object: &Value, errors: &mut Vec<FieldError>) {
             errors.push(if schema["type"].is_null() {
                 FieldError::required(format!("{path}.type"), "must not be empty at the root")
             } else {
-                FieldError::invalid(format!("{path}.type"), &text(&schema["type"]), "must be object at the root")
+                FieldError::invalid(
+                    format!("{path}.type"),
+                    &text(&schema["type"]),
+                    "must be object at the root",
+                )
             });
         }
         structural(schema, &path, true, 64, errors);
@@ -198,7 +218,10 @@ fn structural(schema: &Value, path: &str, root: bool, depth: usize, errors: &mut
     let loose = schema["x-kubernetes-int-or-string"] == true
         || schema["x-kubernetes-preserve-unknown-fields"] == true;
     if schema["type"].as_str().is_none_or(str::is_empty) && !loose && !root {
-        errors.push(FieldError::required(format!("{path}.type"), "must not be empty for specified object fields"));
+        errors.push(FieldError::required(
+            format!("{path}.type"),
+            "must not be empty for specified object fields",
+        ));
     }
     if let Some(pattern) = schema["pattern"].as_str()
         && let Err(e) = Regex::new(pattern)
@@ -206,7 +229,8 @@ fn structural(schema: &Value, path: &str, root: bool, depth: usize, errors: &mut
         let why = format!("must be a valid regular expression, but isn't: {e}");
         errors.push(FieldError::invalid(format!("{path}.pattern"), pattern, why));
     }
-    for (i, rule) in schema["x-kubernetes-validations"].as_array().into_iter().flatten().enumerate() {
+    for (i, rule) in schema["x-kubernetes-validations"].as_array().into_iter().flatten().enumerate()
+    {
         let text = rule["rule"].as_str().unwrap_or("");
         let at = format!("{path}.x-kubernetes-validations[{i}].rule");
         if text.trim().is_empty() {

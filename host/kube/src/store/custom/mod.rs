@@ -100,9 +100,10 @@ fn version(group: &str, kind: &str, v: &Value) -> Version {
 
 /// The row of a definition that is in force; `None` for others.
 pub fn row(definition: &Value) -> Option<Resource> {
-    let established = definition["status"]["conditions"].as_array()?.iter().any(|c| {
-        c["type"] == "Established" && c["status"] == "True"
-    });
+    let established = definition["status"]["conditions"]
+        .as_array()?
+        .iter()
+        .any(|c| c["type"] == "Established" && c["status"] == "True");
     let spec = &definition["spec"];
     let (group, kind) = (spec["group"].as_str()?, spec["names"]["kind"].as_str()?);
     let versions: Vec<Version> =
@@ -126,10 +127,8 @@ pub fn row(definition: &Value) -> Option<Resource> {
     row.short_names = list("shortNames");
     row.categories = list("categories");
     row.generation = true;
-    row.custom = Some(Arc::new(Custom {
-        versions,
-        definition: object::name(definition).to_string(),
-    }));
+    row.custom =
+        Some(Arc::new(Custom { versions, definition: object::name(definition).to_string() }));
     Some(in_version(&row, &storage))
 }
 

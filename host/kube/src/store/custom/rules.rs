@@ -22,9 +22,7 @@ fn native(value: &Value) -> cel::Value {
             None => cel::Value::Float(n.as_f64().unwrap_or(0.0)),
         },
         Value::String(s) => cel::Value::String(Arc::new(s.clone())),
-        Value::Array(items) => {
-            cel::Value::List(Arc::new(items.iter().map(native).collect()))
-        }
+        Value::Array(items) => cel::Value::List(Arc::new(items.iter().map(native).collect())),
         Value::Object(map) => {
             let entries =
                 map.iter().map(|(k, v)| (Key::String(Arc::new(k.clone())), native(v))).collect();
@@ -100,9 +98,10 @@ fn walk(
                 .collect();
             for (i, item) in items.iter().enumerate() {
                 // Items have an old self only where they can be found again.
-                let before = old.and_then(Value::as_array).filter(|_| !keys.is_empty()).and_then(
-                    |old| old.iter().find(|o| keys.iter().all(|k| o[*k] == item[*k])),
-                );
+                let before = old
+                    .and_then(Value::as_array)
+                    .filter(|_| !keys.is_empty())
+                    .and_then(|old| old.iter().find(|o| keys.iter().all(|k| o[*k] == item[*k])));
                 walk(item, before, &schema["items"], &format!("{path}[{i}]"), left, errors);
             }
         }
@@ -130,9 +129,9 @@ fn one(value: &Value, old: Option<&Value>, rule: &Value, path: &str, errors: &mu
             Ok(cel::Value::String(s)) if !s.trim().is_empty() => Some(s.to_string()),
             _ => None,
         });
-        computed.or_else(|| rule["message"].as_str().map(str::to_string)).unwrap_or_else(|| {
-            format!("failed rule: {}", text.trim())
-        })
+        computed
+            .or_else(|| rule["message"].as_str().map(str::to_string))
+            .unwrap_or_else(|| format!("failed rule: {}", text.trim()))
     };
     let why = match evaluate(text) {
         Ok(cel::Value::Bool(true)) => return,

@@ -258,11 +258,13 @@ fn objects(map: &Map<String, Value>, schema: &Value, path: &str, errors: &mut Ve
     let body = if path.is_empty() { "<nil>" } else { path };
     let size = map.len() as u64;
     if schema["maxProperties"].as_u64().is_some_and(|most| size > most) {
-        let why = format!("{body} in body should have at most {} properties", schema["maxProperties"]);
+        let why =
+            format!("{body} in body should have at most {} properties", schema["maxProperties"]);
         errors.push(FieldError::invalid_raw(body, size, why));
     }
     if schema["minProperties"].as_u64().is_some_and(|least| size < least) {
-        let why = format!("{body} in body should have at least {} properties", schema["minProperties"]);
+        let why =
+            format!("{body} in body should have at least {} properties", schema["minProperties"]);
         errors.push(FieldError::invalid_raw(body, size, why));
     }
     for (key, child) in map {
@@ -294,10 +296,13 @@ fn combined(value: &Value, schema: &Value, path: &str, body: &str, errors: &mut 
     if let Some(one) = schema["oneOf"].as_array() {
         let n = one.iter().filter(|s| fits(s)).count();
         if n != 1 {
-            refuse(&format!("must validate one and only one schema (oneOf). Found {}", match n {
-                0 => "none valid".to_string(),
-                n => format!("{n} valid alternatives"),
-            }));
+            refuse(&format!(
+                "must validate one and only one schema (oneOf). Found {}",
+                match n {
+                    0 => "none valid".to_string(),
+                    n => format!("{n} valid alternatives"),
+                }
+            ));
         }
     }
     if schema["not"].is_object() && fits(&schema["not"]) {
