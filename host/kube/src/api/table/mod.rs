@@ -98,15 +98,13 @@ fn kind_of(plural: &str, column: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// Cells have the types of their columns.
+/// Numbers are numbers in columns of numbers. (Switches are words in some kinds: "False".)
 fn typed(cells: Vec<Value>, columns: &[Value]) -> Vec<Value> {
     cells
         .into_iter()
         .zip(columns)
         .map(|(cell, column)| match (column["type"].as_str(), cell.as_str()) {
             (Some("integer"), Some(text)) => text.parse::<i64>().map_or(cell, Value::from),
-            (Some("boolean"), Some("true" | "True")) => true.into(),
-            (Some("boolean"), Some("false" | "False")) => false.into(),
             _ => cell,
         })
         .collect()
