@@ -11,6 +11,7 @@ use podlab_sim::{Handle, Rng, Task};
 use podlab_trace::{Kind, PlaceId, Stream, Trace};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime_wasi::cli::IsTerminal as _;
 use wasmtime_wasi::{I32Exit, WasiCtx};
 
 use crate::engine::Program;
@@ -94,7 +95,9 @@ struct Shared {
 pub fn start(sim: &Handle, trace: &Trace, spec: ContainerSpec) -> Container {
     let ContainerSpec { place, run, main, .. } = spec;
     let memory = Arc::new(AtomicU64::new(0));
-    let output = |stream| Output::new(sim, trace, place, stream, spec.output.clone(), main);
+    let terminal = spec.stdin.is_terminal();
+    let output =
+        |stream| Output::new(sim, trace, place, stream, spec.output.clone(), main, terminal);
     let shared = Arc::new(Shared {
         sim: sim.clone(),
         trace: trace.clone(),

@@ -20,6 +20,7 @@ use crate::gateway::{Gateway, Outside};
 use crate::images::Images;
 use crate::options::WorldOptions;
 use crate::runtime::WasmRuntime;
+use crate::session::Sessions;
 
 /// The address of clients outside the cluster (RFC 5737, TEST-NET-2).
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
@@ -33,6 +34,7 @@ pub struct Cluster {
     control: ControlPlane,
     runtime: Arc<WasmRuntime>,
     gateway: Gateway,
+    sessions: Sessions,
 }
 
 impl Cluster {
@@ -72,7 +74,8 @@ impl Cluster {
         });
         let gateway = Gateway::new(sim, outside.stack(place));
         let api = Api::new(&store).with_logs(control.logs());
-        Cluster { sim: sim.clone(), net, store, api, control, runtime, gateway }
+        let sessions = Sessions::new(sim, gateway.outbox());
+        Cluster { sim: sim.clone(), net, store, api, control, runtime, gateway, sessions }
     }
 
     /// The API server.
@@ -88,6 +91,11 @@ impl Cluster {
     /// The gateway to the outside.
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
+    }
+
+    /// The clients at programs' streams.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// The network.
@@ -111,11 +119,24 @@ impl Cluster {
     }
 
     /// Opens a connection from outside: to `service.namespace:port`, `address:port`, or
-    /// `pod/NAME:port` (`pod/NAMESPACE/NAME:port`), which goes to the pod past its Services.
+    /// `pod/NAME:port` (`pod/NAMESPACE/NAME:port`), which goes to the pod past its Services;
+    /// `inside/NAMESPACE/NAME/port` is the pod's own 127.0.0.1.
     ///
     /// # Errors
     /// If the target is not of that form, or there is no such pod.
     pub fn open(&self, id: u64, target: &str) -> Result<(), String> {
+        if let Some(pod) = target.strip_prefix("inside/") {
+            // As the container runtime does for `kubectl port-forward`: from within the pod.
+            let parts: Vec<&str> = pod.split('/').collect();
+            let [namespace, name, port] = parts[..] else {
+                return Err("write inside/NAMESPACE/NAME/port".into());
+            };
+            let stack = self
+                .control
+                .pod_stack(namespace, name)
+                .ok_or_else(|| format!("pod {namespace}/{name} has no network"))?;
+            return self.gateway.open_from(id, stack, &format!("127.0.0.1:{port}"));
+        }
         let Some(pod) = target.strip_prefix("pod/") else { return self.gateway.open(id, target) };
         let (name, port) = pod.rsplit_once(':').ok_or("write pod/NAME:port")?;
         let (namespace, name) = name.split_once('/').unwrap_or(("default", name));

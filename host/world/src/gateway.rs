@@ -116,6 +116,14 @@ impl Gateway {
     /// # Errors
     /// If the target is not of that form, or too many are open.
     pub fn open(&self, id: u64, target: &str) -> Result<(), String> {
+        self.open_from(id, self.stack.clone(), target)
+    }
+
+    /// Opens a connection that begins at `stack`.
+    ///
+    /// # Errors
+    /// As [`open`](Gateway::open).
+    pub fn open_from(&self, id: u64, stack: Stack, target: &str) -> Result<(), String> {
         let (host, port) = parse(target)?;
         let mut open = self.open.lock().expect("gateway lock");
         open.retain(|_, o| !o.task.is_finished());
@@ -126,7 +134,7 @@ impl Gateway {
             return Err(format!("connection {id} is open already"));
         }
         let (sender, receiver) = channel();
-        let (sim, stack, outbox) = (self.sim.clone(), self.stack.clone(), self.outbox.clone());
+        let (sim, outbox) = (self.sim.clone(), self.outbox.clone());
         let task = self.sim.spawn(async move {
             if let Err(reason) = carry(&sim, &stack, &outbox, id, &host, port, receiver).await {
                 outbox.put(id, Outside::Failed(reason));

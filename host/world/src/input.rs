@@ -57,6 +57,33 @@ pub enum Input {
         /// BLAKE3 of the wasm file, hex.
         digest: String,
     },
+    /// A client comes to the streams of a program. What it sends are `Send`, `Shut` and `Drop`
+    /// with the same number.
+    Session {
+        /// Its number, from the same series as connections.
+        id: u64,
+        /// The namespace.
+        namespace: String,
+        /// The pod.
+        pod: String,
+        /// The container.
+        container: String,
+        /// A further program with its arguments; `None` is the container's own.
+        command: Option<Vec<String>>,
+        /// Whether the client sends input.
+        stdin: bool,
+        /// Whether a further program gets a terminal.
+        terminal: bool,
+    },
+    /// The window of a session's client has another size.
+    Resize {
+        /// The session.
+        id: u64,
+        /// Its columns.
+        columns: u16,
+        /// Its rows.
+        rows: u16,
+    },
 }
 
 impl Input {
@@ -73,6 +100,11 @@ impl Input {
                 format!("exec {pod}/{container}: {}", command.join(" "))
             }
             Input::Image { name, .. } => format!("image {name}"),
+            Input::Session { pod, container, command: Some(command), .. } => {
+                format!("exec {pod}/{container}: {}", command.join(" "))
+            }
+            Input::Session { pod, container, .. } => format!("attach {pod}/{container}"),
+            Input::Resize { id, columns, rows } => format!("window {id} is {columns}x{rows}"),
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod options;
 pub mod recording;
 pub mod replay;
 pub mod runtime;
+pub mod session;
 pub mod twins;
 pub mod world;
 

@@ -148,6 +148,8 @@ impl Runtime for WasmRuntime {
         let target = format!("{}/{}/{}", spec.namespace, spec.pod, spec.container);
         let main = spec.main;
         let limit = spec.cpu_limit;
+        let stdin = if spec.stdin { Stdin::open() } else { Stdin::empty() };
+        let stdin = if spec.terminal { stdin.on_terminal() } else { stdin };
         let started = container::start(
             &self.sim,
             &self.trace,
@@ -166,7 +168,7 @@ impl Runtime for WasmRuntime {
                 rng: self.sim.rng(&spec.rng_name),
                 run: spec.run,
                 main: spec.main,
-                stdin: if spec.stdin { Stdin::open() } else { Stdin::empty() },
+                stdin: stdin.clone(),
                 output: spec.output,
             },
         );
@@ -175,11 +177,11 @@ impl Runtime for WasmRuntime {
             programs.retain(|_, (c, _)| c.exit().is_none());
             programs.insert(target, (started.clone(), limit));
         }
-        Arc::new(Program(started))
+        Arc::new(Program(started, stdin))
     }
 }
 
-struct Program(Container);
+struct Program(Container, Stdin);
 
 impl Running for Program {
     fn signal(&self, number: u8) {
@@ -196,6 +198,14 @@ impl Running for Program {
 
     fn exit(&self) -> Option<Exit> {
         self.0.exit().map(exit)
+    }
+
+    fn feed(&self, bytes: &[u8]) -> usize {
+        self.1.push(bytes)
+    }
+
+    fn end_input(&self) {
+        self.1.close();
     }
 
     fn wait(&self) -> Ending {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use podlab_kube::api::{Request, Response};
+use podlab_kube::api::{Request, Response, Streaming};
+use podlab_kube::control_plane::SessionSpec;
 use podlab_sim::{Handle, Sim, Stop, Time};
 use podlab_trace::{Kind, Trace};
 
@@ -184,6 +185,19 @@ impl World {
         }
     }
 
+    /// What a request for exec, attach or portforward asks for.
+    ///
+    /// # Errors
+    /// The answer to give instead of switching protocols.
+    pub fn streaming(&self, request: &Request) -> Result<Streaming, Response> {
+        self.cluster.api().streaming(request)
+    }
+
+    /// How many bytes of a session's input wait for its program.
+    pub fn session_backlog(&self, id: u64) -> usize {
+        self.cluster.sessions().backlog(id)
+    }
+
     /// Takes what came out of the world for clients outside.
     pub fn take_outside(&mut self) -> Vec<OutsideEvent> {
         self.cluster.gateway().outbox().take()
@@ -275,15 +289,21 @@ impl World {
                 }
             },
             Input::Send { id, bytes } => {
-                self.cluster.gateway().send(id, Bytes::from(bytes.into_vec()));
+                if !self.cluster.sessions().input(id, &bytes) {
+                    self.cluster.gateway().send(id, Bytes::from(bytes.into_vec()));
+                }
                 Outcome::Done
             }
             Input::Shut { id } => {
-                self.cluster.gateway().shut(id);
+                if !self.cluster.sessions().end_input(id) {
+                    self.cluster.gateway().shut(id);
+                }
                 Outcome::Done
             }
             Input::Drop { id } => {
-                self.cluster.gateway().drop_connection(id);
+                if !self.cluster.sessions().hang_up(id) {
+                    self.cluster.gateway().drop_connection(id);
+                }
                 Outcome::Done
             }
             Input::Exec { id, namespace, pod, container, command } => {
@@ -291,6 +311,17 @@ impl World {
                     Ok(()) => Outcome::Done,
                     Err(why) => Outcome::Refused(why),
                 }
+            }
+            Input::Session { id, namespace, pod, container, command, stdin, terminal } => {
+                let spec = SessionSpec { namespace, pod, container, command, stdin, terminal };
+                match self.cluster.sessions().begin(self.cluster.control(), id, &spec) {
+                    Ok(()) => Outcome::Done,
+                    Err(why) => Outcome::Refused(why),
+                }
+            }
+            Input::Resize { id, .. } => {
+                self.cluster.sessions().resize(id);
+                Outcome::Done
             }
             Input::Image { name, digest } => match self.images.tag(&name, &digest) {
                 Ok(()) => {

@@ -28,6 +28,8 @@ const AHEAD: Duration = Duration::from_micros(15_625);
 pub struct Stdin {
     state: Arc<Mutex<Input>>,
     changed: Signal,
+    /// The program is told that its streams are a terminal.
+    terminal: bool,
 }
 
 #[derive(Default)]
@@ -47,6 +49,11 @@ impl Stdin {
         let stdin = Stdin::default();
         stdin.state.lock().expect("stdin lock").open = true;
         stdin
+    }
+
+    /// The same, called a terminal: so are the outputs of the program that reads it.
+    pub fn on_terminal(self) -> Stdin {
+        Stdin { terminal: true, ..self }
     }
 
     /// Gives the program something to read. Says how many bytes were taken: fewer than given when
@@ -73,7 +80,7 @@ impl Stdin {
 
 impl IsTerminal for Stdin {
     fn is_terminal(&self) -> bool {
-        false
+        self.terminal
     }
 }
 
@@ -127,6 +134,7 @@ pub struct Output {
     sink: Sink,
     /// Whether lines become log events.
     logged: bool,
+    terminal: bool,
 }
 
 impl Output {
@@ -137,6 +145,7 @@ impl Output {
         stream: Stream,
         sink: Sink,
         logged: bool,
+        terminal: bool,
     ) -> Output {
         let (sim, trace) = (sim.clone(), trace.clone());
         Output {
@@ -148,6 +157,7 @@ impl Output {
             taken: Arc::default(),
             sink,
             logged,
+            terminal,
         }
     }
 
@@ -192,7 +202,7 @@ impl Output {
 
 impl IsTerminal for Output {
     fn is_terminal(&self) -> bool {
-        false
+        self.terminal
     }
 }
 
