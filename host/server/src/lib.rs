@@ -6,6 +6,7 @@
 //! - [`driver`]: the pool of threads that drives all worlds
 //! - [`outside`]: connections from outside into a world
 //! - [`guard`]: who may ask (Host, Origin), and the headers of every answer
+//! - `spdy`: the frames in which Kubernetes' older clients stream
 //! - [`error`]: the errors clients see; [`assets`]: the files of the page
 //! - [`routes`]: one file for each part of the API; [`openapi`]: its description
 //!
@@ -25,6 +26,7 @@ pub mod live;
 pub mod openapi;
 pub mod outside;
 pub mod routes;
+mod spdy;
 
 pub use app::{App, Limits, Options};
 pub use assets::Assets;

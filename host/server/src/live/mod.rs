@@ -3,12 +3,14 @@
 //! # Layout
 //! - `pace`: which virtual instant belongs to an instant of real time
 //! - `turn`: what the driver does with a world; `past`: going back and forking
+//! - `streams`: clients at programs' streams and ports
 //!
 //! A world is behind one lock, held for a few milliseconds at a time. What streams and status
 //! pages show is copied out after each turn ([`View`]), so that looking never waits.
 
 mod pace;
 mod past;
+mod streams;
 mod turn;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -118,7 +120,9 @@ impl Live {
         journal: Option<Journal>,
     ) -> Live {
         let used = world.recording().inputs.iter().filter_map(|i| match &i.input {
-            Input::Open { id, .. } | Input::Exec { id, .. } => Some(*id),
+            Input::Open { id, .. } | Input::Exec { id, .. } | Input::Session { id, .. } => {
+                Some(*id)
+            }
             _ => None,
         });
         let connections = Connections::starting_at(used.max().unwrap_or(0) + 1);

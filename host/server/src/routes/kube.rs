@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body as HttpBody, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest as _, Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response as HttpResponse;
 use podlab_kube::api::{Body, LogFollow, Request, Response, WatchStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Answer, change};
+use super::{Answer, change, kube_streams};
 use crate::app::{App, Served};
 use crate::error::ApiError;
 use crate::live::Live;
@@ -42,12 +42,35 @@ pub async fn root(
 pub async fn handle(
     state: State<Arc<App>>,
     Path((id, _)): Path<(String, String)>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    request: HttpRequest,
 ) -> Answer {
+    let target = target(&id, request.uri())?;
+    let path = target.split('?').next().unwrap_or("");
+    if kube_streams::wanted(request.headers(), path) {
+        let mut asked = Request::new("GET", &target);
+        asked.user = "admin".into();
+        return kube_streams::serve(state.0, id, asked, request).await;
+    }
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let headers = request.headers().clone();
+    let body = Bytes::from_request(request, &state.0)
+        .await
+        .map_err(|e| ApiError::of_status(e.status(), e.body_text()))?;
     answer(state.0, id, method, uri, headers, body).await
+}
+
+/// What is asked for below the world's Kubernetes API, as it was sent: segments may be encoded in
+/// ways that matter.
+fn target(id: &str, uri: &Uri) -> Result<String, ApiError> {
+    let whole = uri.path_and_query().map_or("", |p| p.as_str());
+    match whole.strip_prefix(&format!("/api/worlds/{id}/kube")) {
+        Some(rest) if rest.starts_with('/') => Ok(rest.to_owned()),
+        Some(rest) => Ok(format!("/{rest}")),
+        None => Err(ApiError::bad(
+            "the path cannot be read",
+            "Use plain characters for the world's id.",
+        )),
+    }
 }
 
 async fn answer(
@@ -58,19 +81,7 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    // The path as it was sent: segments may be encoded in ways that matter.
-    let prefix = format!("/api/worlds/{id}/kube");
-    let whole = uri.path_and_query().map_or("", |p| p.as_str());
-    let target = match whole.strip_prefix(&prefix) {
-        Some(rest) if rest.starts_with('/') => rest.to_owned(),
-        Some(rest) => format!("/{rest}"),
-        None => {
-            return Err(ApiError::bad(
-                "the path cannot be read",
-                "Use plain characters for the world's id.",
-            ));
-        }
-    };
+    let target = target(&id, &uri)?;
     let text = |name: header::HeaderName| {
         headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
     };

@@ -2,6 +2,7 @@
 
 mod images;
 mod kube;
+mod kube_streams;
 mod patterns;
 mod proxy;
 mod stream;

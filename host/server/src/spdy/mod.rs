@@ -57,6 +57,12 @@ impl Reader {
         self.waiting.extend_from_slice(bytes);
     }
 
+    /// Puts a frame before what waits.
+    pub fn put_back(&mut self, frame: &[u8]) {
+        let rest = std::mem::replace(&mut self.waiting, BytesMut::from(frame));
+        self.waiting.extend_from_slice(&rest);
+    }
+
     /// The next whole frame that means something.
     ///
     /// # Errors

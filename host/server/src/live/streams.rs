@@ -1,0 +1,58 @@
+//! Clients at the streams of a world's programs and ports.
+
+use podlab_kube::api::{Request, Response, Streaming};
+use podlab_kube::control_plane::SessionSpec;
+use podlab_world::{Input, Outcome};
+
+use super::Live;
+use crate::error::ApiError;
+use crate::outside::Incoming;
+
+impl Live {
+    /// What a request for exec, attach or portforward asks for, or the answer to give instead.
+    ///
+    /// # Errors
+    /// See [`Live::with`].
+    pub fn streaming(&self, request: &Request) -> Result<Result<Streaming, Response>, ApiError> {
+        self.with(|inner| inner.world.streaming(request))
+    }
+
+    /// Begins a session; its number and what comes out of it, or why there is none.
+    ///
+    /// # Errors
+    /// See [`Live::with`].
+    pub fn session(&self, spec: SessionSpec) -> Result<Result<(u64, Incoming), String>, ApiError> {
+        self.with(|inner| {
+            let (id, incoming) = inner.connections.open();
+            let SessionSpec { namespace, pod, container, command, stdin, terminal } = spec;
+            let input = Input::Session { id, namespace, pod, container, command, stdin, terminal };
+            match inner.input(input) {
+                Outcome::Refused(why) => {
+                    inner.connections.close(id);
+                    Err(why)
+                }
+                _ => Ok((id, incoming)),
+            }
+        })
+    }
+
+    /// Opens a connection to `target` and sends nothing yet.
+    ///
+    /// # Errors
+    /// See [`Live::with`].
+    pub fn open(&self, target: &str) -> Result<(u64, Incoming), ApiError> {
+        self.with(|inner| {
+            let (id, incoming) = inner.connections.open();
+            inner.input(Input::Open { id, target: target.into() });
+            (id, incoming)
+        })
+    }
+
+    /// How many bytes of a session's input wait for its program.
+    ///
+    /// # Errors
+    /// See [`Live::with`].
+    pub fn backlog(&self, id: u64) -> Result<usize, ApiError> {
+        self.with(|inner| inner.world.session_backlog(id))
+    }
+}
