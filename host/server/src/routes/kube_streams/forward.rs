@@ -10,7 +10,7 @@ use podlab_world::gateway::Outside;
 use tokio::sync::mpsc;
 
 use super::World;
-use super::wire::Wire;
+use super::wire::{Wire, goodbye};
 use crate::outside::Incoming;
 use crate::spdy::{self, Frame, Reader, Writer};
 
@@ -246,7 +246,7 @@ pub async fn channels(
         world.drop(id).await;
     }
     // The client may have gone first.
-    let _ = socket.send(Message::Close(None)).await;
+    let _ = socket.send(goodbye()).await;
 }
 
 #[cfg(test)]

@@ -55,7 +55,6 @@ pub fn wanted(headers: &HeaderMap, path: &str) -> bool {
 /// Serves one.
 pub async fn serve(app: Arc<App>, id: String, asked: Request, request: HttpRequest) -> Answer {
     let (mut parts, _) = request.into_parts();
-    let live = app.world(&id)?;
     let streaming = {
         let asked = asked.clone();
         change(&app, &id, move |live| live.streaming(&asked)).await?
@@ -65,7 +64,7 @@ pub async fn serve(app: Arc<App>, id: String, asked: Request, request: HttpReque
         Err(refusal) => return Ok(plain(refusal)),
     };
     let served = app.stream()?;
-    let world = World { app, id, live };
+    let world = World { app, id };
     let websocket = list(&parts.headers, &header::UPGRADE).iter().any(|u| u == "websocket");
     if websocket {
         let offered = list(&parts.headers, &header::SEC_WEBSOCKET_PROTOCOL);
@@ -175,7 +174,6 @@ fn plain(response: Response) -> HttpResponse {
 struct World {
     app: Arc<App>,
     id: String,
-    live: Arc<Live>,
 }
 
 impl World {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use bytes::{Bytes, BytesMut};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -10,6 +10,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A client that takes nothing for this long is gone.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The end of a WebSocket. Clients take one without a code for an error.
+pub fn goodbye() -> Message {
+    Message::Close(Some(CloseFrame { code: close_code::NORMAL, reason: "".into() }))
+}
 
 /// A stream of bytes to and from a client.
 pub enum Wire {
@@ -67,7 +72,7 @@ impl Wire {
     pub async fn close(&mut self) {
         // A client that is gone already is fine too.
         match self {
-            Wire::WebSocket(socket) => drop(socket.send(Message::Close(None)).await),
+            Wire::WebSocket(socket) => drop(socket.send(goodbye()).await),
             Wire::Raw(raw) => drop(raw.shutdown().await),
         }
     }
