@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 const EPOCH: u64 = 1_795_237_178_000_000_000;
 
 pub struct Client {
-    pub sim: Sim,
+    /// The world, which lives as long as its store is used.
+    pub _sim: Sim,
     pub api: Api,
     pub user: String,
 }
@@ -36,7 +37,7 @@ pub fn client() -> Client {
     for name in ["default", "kube-system", "demo"] {
         store.create("namespaces", json!({"metadata": {"name": name}})).unwrap();
     }
-    Client { api: Api::new(&store), sim, user: "admin".into() }
+    Client { api: Api::new(&store), _sim: sim, user: "admin".into() }
 }
 
 impl Client {

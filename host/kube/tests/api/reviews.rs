@@ -66,7 +66,7 @@ fn roles_count_where_they_are_bound() {
         ("system:anonymous", "GET", "/version", 200),
         ("system:anonymous", "GET", "/api", 403),
     ] {
-        let c = Client { user: user.into(), api: c.api.clone(), sim: podlab_sim::Sim::new(1, 0) };
+        let c = Client { user: user.into(), api: c.api.clone(), _sim: podlab_sim::Sim::new(1, 0) };
         assert_eq!(c.ask(method, target, "", "").status, status, "{user} {method} {target}");
     }
 }

@@ -16,6 +16,7 @@ use crate::store::{Resource, Row};
 /// A column: name and priority (1 is shown with `-o wide` only).
 type Column = (&'static str, u8);
 type Cells = fn(&Value, u64) -> Vec<Value>;
+type Fill = dyn Fn(&Value, u64) -> Vec<Value>;
 
 /// The columns of a kind, and how to fill them.
 fn columns(row: &Resource) -> (&'static [Column], Cells) {
@@ -66,7 +67,6 @@ fn columns(row: &Resource) -> (&'static [Column], Cells) {
         "flowschemas" => (others::FLOW_SCHEMA, others::flow_schema),
         "prioritylevelconfigurations" => (others::PRIORITY_LEVEL, others::priority_level),
         "runtimeclasses" => (others::RUNTIME_CLASS, others::runtime_class),
-        "podtemplates" => (others::POD_TEMPLATE, others::pod_template),
         "componentstatuses" => (others::COMPONENT, others::component),
         _ => (&[("Name", 0), ("Created At", 0)], |o, _| {
             vec![object::name(o).into(), object::meta(o, "creationTimestamp").into()]
@@ -79,11 +79,10 @@ fn kind_of(plural: &str, column: &str) -> (&'static str, &'static str) {
     match (plural, column) {
         (_, "Name") | ("volumeattachments", "Attacher") => ("string", "name"),
         (_, "Created At") => ("date", ""),
-        ("replicationcontrollers" | "replicasets" | "daemonsets", c)
-            if matches!(c, "Desired" | "Current" | "Ready" | "Up-to-date" | "Available") =>
-        {
-            ("integer", "")
-        }
+        (
+            "replicationcontrollers" | "replicasets" | "daemonsets",
+            "Desired" | "Current" | "Ready" | "Up-to-date" | "Available",
+        ) => ("integer", ""),
         ("cronjobs", "Active")
         | ("poddisruptionbudgets", "Allowed Disruptions")
         | ("csinodes", "Drivers")
@@ -142,7 +141,7 @@ impl TableView {
     }
 
     /// The columns, and what fills them.
-    fn layout(&self) -> (Vec<Value>, Box<dyn Fn(&Value, u64) -> Vec<Value>>) {
+    fn layout(&self) -> (Vec<Value>, Box<Fill>) {
         let define = |name: &str, kind: &str, format: &str, priority: &Value, about: &str| {
             json!({
                 "name": name, "type": kind, "format": format, "description": about,

@@ -59,8 +59,6 @@ pub(super) const PRIORITY_LEVEL: &[Column] = &[
     ("Age", 0),
 ];
 pub(super) const RUNTIME_CLASS: &[Column] = &[("Name", 0), ("Handler", 0), ("Age", 0)];
-pub(super) const POD_TEMPLATE: &[Column] =
-    &[("Name", 0), ("Containers", 0), ("Images", 0), ("Pod Labels", 0)];
 pub(super) const COMPONENT: &[Column] = &[("Name", 0), ("Status", 0), ("Message", 0), ("Error", 0)];
 
 fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
@@ -281,16 +279,6 @@ pub(super) fn priority_level(o: &Value, now: u64) -> Vec<Value> {
 
 pub(super) fn runtime_class(o: &Value, now: u64) -> Vec<Value> {
     vec![name(o), text(o, "handler").into(), age(o, now)]
-}
-
-pub(super) fn pod_template(o: &Value, _: u64) -> Vec<Value> {
-    let template = &o["template"];
-    let of = |field: &str| {
-        let all = list(&template["spec"], "containers").iter().map(|c| text(c, field));
-        Value::from(all.collect::<Vec<_>>().join(","))
-    };
-    let labels = crate::api::scale::selector_text(&template["metadata"]["labels"]);
-    vec![name(o), of("name"), of("image"), or(&labels, "<none>").into()]
 }
 
 pub(super) fn component(o: &Value, _: u64) -> Vec<Value> {
