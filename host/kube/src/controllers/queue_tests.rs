@@ -80,8 +80,7 @@ fn diary(failures: u32, again: Option<Duration>) -> Vec<(u64, String)> {
     store.create("configmaps", map).expect("a valid map");
     let stop = sim.run_until(Time::ZERO + Duration::from_secs(10), u64::MAX);
     assert!(matches!(stop, Stop::Reached | Stop::Idle), "{stop:?}");
-    let seen = seen.lock().expect("test").clone();
-    seen
+    seen.lock().expect("test").clone()
 }
 
 #[test]

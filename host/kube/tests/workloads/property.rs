@@ -74,7 +74,7 @@ fn deployment(seed: u64) {
         surge = 1;
     }
     // Half of the worlds are spared, so that availability can be held to its promise.
-    let harmful = seed % 2 == 0;
+    let harmful = seed.is_multiple_of(2);
     let mut d = workload("web", desired, "stay");
     d["spec"]["strategy"] = json!({"type": "RollingUpdate",
         "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}});

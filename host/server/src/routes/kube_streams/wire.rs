@@ -17,6 +17,7 @@ pub fn goodbye() -> Message {
 }
 
 /// A stream of bytes to and from a client.
+#[allow(clippy::large_enum_variant, reason = "one for each connection, and it never moves")]
 pub enum Wire {
     /// Binary messages, whose bounds mean nothing.
     WebSocket(WebSocket),
