@@ -4,7 +4,7 @@
 //! - [`embedded`]: guests, patterns and page inside the binary
 //! - [`problem`]: errors as users see them, with exit codes
 //! - [`up`], [`mod@test`], [`replay`], [`record`], [`trace`] (and its
-//!   formats: [`format`]), [`mod@diff`], [`list`], [`lint`],
+//!   formats: [`mod@format`]), [`mod@diff`], [`list`], [`lint`],
 //!   [`exercise`]: one file for each command
 #![warn(missing_docs)]
 // Real time and the real machine live here, outside the worlds.
