@@ -3,7 +3,7 @@
 //! All who act in the control plane, the API server included, work on one [`Store`]. Its
 //! operations take no virtual time. Controllers in the world use it directly:
 //!
-//! ```ignore
+//! ```text
 //! let mut pods = store.informer("pods");
 //! loop {
 //!     let change = pods.next().await;
