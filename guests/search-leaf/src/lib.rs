@@ -30,13 +30,14 @@ pub const SPEC: Spec = Spec {
         opt("corpus-seed", "N", "1", "what the documents are made from"),
         opt("straggle-percent", "P", "0", "of a hundred answers so many are late"),
         opt("straggle-time", "TIME", "200ms", "by this much"),
+        opt("straggle-seed", "N", "0", "which ones; give each replica of a shard its own"),
         opt("wrong-percent", "P", "0", "of a hundred answers so many are to another question"),
     ],
 };
 
 struct Leaf {
     corpus: Corpus,
-    /// Two replicas of a shard are late at different times.
+    /// Two replicas of a shard are late at different times if their names or seeds differ.
     salt: u64,
     straggle: Cell<u64>,
     late: Duration,
@@ -73,7 +74,7 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
     let leaf = Rc::new(Leaf {
         corpus,
         reading,
-        salt: salt(shard),
+        salt: salt(shard, args.number("straggle-seed")?),
         straggle: Cell::new(percent("straggle-percent")?),
         late: args.duration("straggle-time")?,
         wrong: percent("wrong-percent")?,
@@ -87,10 +88,10 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
     http::serve(listener, handler, Limits::default(), stop).await.map_err(|e| e.to_string())
 }
 
-fn salt(shard: u32) -> u64 {
+fn salt(shard: u32, seed: u64) -> u64 {
     let host = std::env::var("HOSTNAME").unwrap_or_default();
     let fold = |h: u64, b: u8| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3);
-    host.bytes().fold(u64::from(shard) << 32, fold)
+    host.bytes().fold(u64::from(shard) << 32, fold) ^ seed.wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
 const SHARDS: &str = "{\"asked\":1,\"answered\":1,\"missing\":[]}";
