@@ -142,11 +142,10 @@ impl ControlPlane {
             events,
         });
         crate::api::access::furnish(&shared.store);
-        crate::namespaces::start(&shared);
+        crate::controllers::furnish(&shared.store);
         crate::admission::furnish(&shared.store);
         crate::kubelet::start(&shared);
         crate::scheduler::start(&shared);
-        crate::endpoints::start(&shared);
         crate::proxy::start(&shared);
         crate::controllers::start_all(&shared);
         ControlPlane { shared }

@@ -4,10 +4,9 @@
 //! - [`store`]: the objects, their rules, watches
 //! - [`runtime`]: how the kubelet gets images and programs
 //! - [`control_plane`]: what acts on the objects; [`events`]: what it says
-//! - `kubelet`: a node's pods; `scheduler`: which node; `namespaces`: their beginning and end
+//! - `kubelet`: a node's pods; `scheduler`: which node; `proxy`: how a node routes to Services
 //! - `admission`: what is changed or refused before it is stored
 //! - `controllers`: what makes a cluster what its objects say
-//! - `endpoints`: who answers for a Service; `proxy`: how that gets around
 //! - [`schema`]: what fields there are, for strict decoding and merging
 //! - [`api`]: the REST paths of the API server over the store
 //!
@@ -19,10 +18,8 @@ mod admission;
 pub mod api;
 pub mod control_plane;
 mod controllers;
-mod endpoints;
 pub mod events;
 mod kubelet;
-mod namespaces;
 mod proxy;
 pub mod runtime;
 mod scheduler;

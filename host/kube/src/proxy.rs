@@ -11,8 +11,8 @@ use podlab_trace::Verb;
 use serde_json::Value;
 
 use crate::control_plane::Shared;
-use crate::endpoints::{Key, key};
 use crate::store::Object;
+use crate::store::object::{Key, key};
 use crate::store::watch::Change;
 
 /// Brings Services and slices to the nodes, each after the delay, and into the name server.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::store::error::FieldError;
 use crate::store::kinds::pod_resources;
+use crate::store::object::list;
 use crate::store::object::{map_mut, meta_mut};
 use crate::store::resource::Hooks;
 use crate::store::{Error, Object, Row, Store, object, quantity};
@@ -19,10 +20,6 @@ pub(crate) const HOOKS: Hooks = Hooks {
     validate_update: |new, _, errors| validate(new, errors),
     ..Hooks::plain()
 };
-
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
-}
 
 fn entries(value: &Value) -> BTreeMap<String, Value> {
     value.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()

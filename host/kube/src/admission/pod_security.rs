@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::store::object::list;
 use crate::store::{Error, Row, Store, object};
 
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
@@ -41,10 +42,6 @@ const VOLUMES: [&str; 8] = [
 struct Violation {
     reason: &'static str,
     detail: String,
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
 }
 
 fn label<'a>(namespace: &'a Value, key: &str) -> Option<&'a str> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::store::error::FieldError;
 use crate::store::kinds::{pod, pod_resources};
+use crate::store::object::list;
 use crate::store::object::map_mut;
 use crate::store::resource::Hooks;
 use crate::store::{Error, Object, Row, Store, object, quantity};
@@ -47,10 +48,6 @@ const COMPUTE: [&str; 6] =
 
 /// Amounts in thousandths by the quota's names for resources.
 pub(crate) type Usage = BTreeMap<String, i128>;
-
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
-}
 
 fn validate(quota: &Value, errors: &mut Vec<FieldError>) {
     for (name, amount) in quota["spec"]["hard"].as_object().into_iter().flatten() {

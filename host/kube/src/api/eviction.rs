@@ -6,7 +6,7 @@ use super::request::Request;
 use super::response::Response;
 use super::route::Target;
 use super::{Api, body};
-use crate::controllers::disruption::{condition, is_ready, selects};
+use crate::controllers::disruption::{condition, selects};
 use crate::store::error::{Cause, Details, Error};
 use crate::store::object::{self, map_mut};
 use crate::store::{DeleteOptions, Object};
@@ -75,7 +75,7 @@ impl Api {
         let status = &budget["status"];
         let number = |field: &str| status[field].as_i64().unwrap_or(0);
         let (healthy, desired) = (number("currentHealthy"), number("desiredHealthy"));
-        if !is_ready(pod) {
+        if !object::holds(pod, "Ready") {
             let always = budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow";
             if always || (healthy >= desired && desired > 0) {
                 return Ok(());

@@ -11,6 +11,7 @@ use super::job::finished;
 use super::{Context, Controller, Key, Next};
 use crate::events::About;
 use crate::store::kinds::schedule::{Schedule, time_zone};
+use crate::store::object::list;
 use crate::store::object::map_mut;
 use crate::store::watch::Change;
 use crate::store::{DeleteOptions, Error, Object, object};
@@ -98,15 +99,9 @@ impl Controller for CronJobs {
     }
 }
 
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
-}
-
 /// The CronJob that made a Job.
 fn owner(job: &Value) -> Option<&Value> {
-    list(&job["metadata"], "ownerReferences")
-        .iter()
-        .find(|o| o["controller"] == true && o["kind"] == "CronJob")
+    object::controller(job).filter(|o| o["kind"] == "CronJob")
 }
 
 fn schedule(cron: &Value) -> Result<Schedule, String> {
@@ -391,10 +386,7 @@ impl Cron<'_> {
             "name": name,
             "namespace": object::namespace(&self.object),
             "annotations": template["metadata"]["annotations"],
-            "ownerReferences": [{
-                "apiVersion": "batch/v1", "kind": "CronJob", "name": object::name(&self.object),
-                "uid": object::uid(&self.object), "controller": true, "blockOwnerDeletion": true,
-            }],
+            "ownerReferences": [object::controller_reference(&self.object)],
         });
         if template["metadata"]["labels"].is_object() {
             metadata["labels"] = template["metadata"]["labels"].clone();

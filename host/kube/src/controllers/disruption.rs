@@ -79,7 +79,7 @@ impl Controller for Disruptions {
         let (disrupted, again) = still_disrupted(&budget, &pods, now);
         let healthy = pods
             .iter()
-            .filter(|p| !object::deleting(p) && is_ready(p))
+            .filter(|p| !object::deleting(p) && object::holds(p, "Ready"))
             .filter(|p| !disrupted.contains_key(object::name(p)))
             .count() as i64;
         let allowed = if expected <= 0 { 0 } else { (healthy - desired).max(0) };
@@ -113,12 +113,6 @@ pub(crate) fn selects(budget: &Value, pod: &Value) -> bool {
     selector.is_object() && LabelSelector::from_selector(selector).matches(pod)
 }
 
-/// Whether the pod is Ready.
-pub(crate) fn is_ready(pod: &Value) -> bool {
-    let all = pod["status"]["conditions"].as_array();
-    all.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
-}
-
 /// How many pods there should be, and how many must be healthy.
 fn expectation(context: &Context, budget: &Value, pods: &[Object]) -> Result<(i64, i64), String> {
     let (min, max) = (&budget["spec"]["minAvailable"], &budget["spec"]["maxUnavailable"]);
@@ -137,7 +131,7 @@ fn expectation(context: &Context, budget: &Value, pods: &[Object]) -> Result<(i6
 fn scale(context: &Context, budget: &Value, pods: &[Object]) -> Result<i64, String> {
     let (mut seen, mut total, mut unmanaged) = (BTreeSet::new(), 0, false);
     for pod in pods {
-        let Some(owner) = controller(pod) else {
+        let Some(owner) = object::controller(pod) else {
             unmanaged = true;
             continue;
         };
@@ -162,11 +156,6 @@ fn scale(context: &Context, budget: &Value, pods: &[Object]) -> Result<i64, Stri
     Ok(total)
 }
 
-fn controller(object: &Value) -> Option<&Value> {
-    let owners = object["metadata"]["ownerReferences"].as_array();
-    owners.into_iter().flatten().find(|o| o["controller"] == true)
-}
-
 /// Uid and replicas of what scales the pods of `owner`: a ReplicaSet's Deployment, or itself.
 fn scale_of(store: &Store, namespace: &str, owner: &Value) -> Option<(String, i64)> {
     let kind = owner["kind"].as_str()?;
@@ -176,7 +165,7 @@ fn scale_of(store: &Store, namespace: &str, owner: &Value) -> Option<(String, i6
     if owner["uid"] != object::uid(&found) {
         return None;
     }
-    if let Some(above) = controller(&found)
+    if let Some(above) = object::controller(&found)
         && let Some(scale) = scale_of(store, namespace, above)
     {
         return Some(scale);

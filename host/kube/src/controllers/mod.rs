@@ -12,8 +12,10 @@ mod apps;
 mod autoscale;
 mod cronjob;
 pub(crate) mod disruption;
+mod endpoints;
 mod garbage;
 mod job;
+mod namespaces;
 mod nodes;
 mod queue;
 mod quota;
@@ -22,6 +24,7 @@ mod volumes;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use namespaces::furnish;
 pub(crate) use queue::start;
 
 use crate::control_plane::Shared;
@@ -30,7 +33,7 @@ use crate::store::watch::Change;
 use crate::store::{Error, Store};
 
 /// Namespace and name of an object that a controller is responsible for.
-pub(crate) type Key = (String, String);
+pub(crate) use crate::store::object::Key;
 
 /// What a controller works with.
 pub(crate) struct Context {
@@ -73,6 +76,8 @@ pub(crate) trait Controller: Send + 'static {
 
 /// Starts all controllers.
 pub(crate) fn start_all(shared: &Arc<Shared>) {
+    start(shared, namespaces::Namespaces);
+    start(shared, endpoints::Endpoints);
     garbage::start_all(shared);
     apps::start_all(shared);
     start(shared, job::Jobs::default());

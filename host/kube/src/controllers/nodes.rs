@@ -13,6 +13,7 @@ use super::{Context, Controller, Key, Next, start};
 use crate::control_plane::Shared;
 use crate::events::About;
 use crate::scheduler::tolerates;
+use crate::store::object::list;
 use crate::store::object::map_mut;
 use crate::store::watch::Change;
 use crate::store::{DeleteOptions, Error, Object, object};
@@ -28,10 +29,6 @@ pub(super) fn start_all(shared: &Arc<Shared>) {
     start(shared, Lifecycle);
     start(shared, Evictions::default());
     start(shared, Collector::default());
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
 }
 
 fn over(pod: &Value) -> bool {
@@ -277,8 +274,6 @@ impl Controller for Collector {
 
 /// Whether a node that does not report was given up by hand.
 fn out_of_service(node: &Value) -> bool {
-    let ready = list(&node["status"], "conditions")
-        .iter()
-        .any(|c| c["type"] == "Ready" && c["status"] == "True");
-    !ready && list(&node["spec"], "taints").iter().any(|t| t["key"] == OUT_OF_SERVICE)
+    !object::holds(node, "Ready")
+        && list(&node["spec"], "taints").iter().any(|t| t["key"] == OUT_OF_SERVICE)
 }

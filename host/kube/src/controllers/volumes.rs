@@ -12,6 +12,7 @@ use crate::admission::storage::{CLAIM_FINALIZER, CLASSES, PROVISIONER, VOLUME_FI
 use crate::control_plane::Shared;
 use crate::events::About;
 use crate::scheduler::SELECTED_NODE;
+use crate::store::object::list;
 use crate::store::object::{map_mut, meta_mut};
 use crate::store::selector::LabelSelector;
 use crate::store::watch::Change;
@@ -31,16 +32,8 @@ pub(super) fn start_all(shared: &Arc<Shared>) {
 /// Binds, makes and reclaims. Volumes have keys without a namespace.
 struct Binder;
 
-fn key(object: &Value) -> Key {
-    (object::namespace(object).to_owned(), object::name(object).to_owned())
-}
-
 fn size(amounts: &Value) -> i128 {
     quantity::of(&amounts["storage"]).unwrap_or(0)
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
 }
 
 impl Controller for Binder {
@@ -54,7 +47,7 @@ impl Controller for Binder {
         let object = &change.object;
         let mut keys = Vec::new();
         if kind != CLASSES {
-            keys.push(key(object));
+            keys.push(object::key(object));
         }
         let class = object["spec"]["storageClassName"].clone();
         let waiting = |c: &Object| {
@@ -71,7 +64,7 @@ impl Controller for Binder {
                         v["spec"]["claimRef"]["name"] == object::name(object)
                             && v["spec"]["claimRef"]["namespace"] == object::namespace(object)
                     })
-                    .map(|v| key(v)),
+                    .map(|v| object::key(v)),
             );
         } else {
             // A volume that is free now is for somebody who waits.
@@ -81,7 +74,7 @@ impl Controller for Binder {
                     .list(CLAIMS, None)
                     .iter()
                     .filter(|c| waiting(c) || c["spec"]["volumeName"] == object::name(object))
-                    .map(|c| key(c)),
+                    .map(|c| object::key(c)),
             );
         }
         keys
@@ -353,7 +346,7 @@ impl Controller for Protection {
     fn concerns(&mut self, _: &Context, kind: &str, change: &Change) -> Vec<Key> {
         let object = &change.object;
         if kind != "pods" {
-            return if object::deleting(object) { vec![key(object)] } else { Vec::new() };
+            return if object::deleting(object) { vec![object::key(object)] } else { Vec::new() };
         }
         let over = matches!(object["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
         if !over && change.verb != Verb::Deleted {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::store::kinds::pod_resources::{self, Amounts};
-use crate::store::{Object, object, quantity};
+use crate::store::{Object, quantity};
 
 /// Namespace and name of a pod.
-pub(super) type Key = (String, String);
+pub(super) use crate::store::object::{Key, key};
 
 /// A pod with what is asked of it again and again.
 #[derive(Clone)]
@@ -55,10 +55,6 @@ impl PodInfo {
     pub(super) fn wants(&self, resource: &str) -> i128 {
         self.request.get(resource).copied().unwrap_or(0)
     }
-}
-
-pub(super) fn key(object: &Value) -> Key {
-    (object::namespace(object).to_owned(), object::name(object).to_owned())
 }
 
 pub(super) fn priority(pod: &Value) -> i64 {

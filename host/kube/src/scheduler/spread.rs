@@ -169,10 +169,8 @@ fn siblings(pod: &Value, store: &Store) -> Option<Value> {
             labels.extend(selector.as_object().cloned().unwrap_or_default());
         }
     }
-    let owners = pod["metadata"]["ownerReferences"].as_array();
-    let owner = owners.into_iter().flatten().find(|o| o["controller"] == true);
     let mut out = json!({});
-    if let Some(owner) = owner {
+    if let Some(owner) = object::controller(pod) {
         let key = match owner["kind"].as_str().unwrap_or("") {
             "ReplicaSet" => "replicasets.apps",
             "StatefulSet" => "statefulsets.apps",

@@ -173,6 +173,11 @@ impl Error {
         e
     }
 
+    /// Whether one of its causes has this reason ("NamespaceTerminating").
+    pub fn is_about(&self, cause: &str) -> bool {
+        self.details.as_ref().is_some_and(|d| d.causes.iter().any(|c| c.reason == cause))
+    }
+
     /// The `Status` object.
     pub fn to_status(&self) -> Value {
         let mut out = json!({

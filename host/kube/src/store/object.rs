@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+/// Namespace ("" for what has none) and name of an object.
+pub type Key = (String, String);
 
 /// A stored object: a JSON object with `apiVersion`, `kind` and `metadata`.
 pub type Object = Arc<Value>;
@@ -20,6 +23,11 @@ pub fn name(object: &Value) -> &str {
 /// `metadata.namespace`, "" for what has none.
 pub fn namespace(object: &Value) -> &str {
     meta(object, "namespace")
+}
+
+/// Namespace and name.
+pub fn key(object: &Value) -> Key {
+    (namespace(object).to_owned(), name(object).to_owned())
 }
 
 /// `metadata.uid`.
@@ -40,6 +48,34 @@ pub fn deleting(object: &Value) -> bool {
 /// `metadata.finalizers`.
 pub fn has_finalizers(object: &Value) -> bool {
     object["metadata"]["finalizers"].as_array().is_some_and(|f| !f.is_empty())
+}
+
+/// The elements of a list, none where there is none.
+pub fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+    value[field].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The condition of this type in `status.conditions`.
+pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    list(&object["status"], "conditions").iter().find(|c| c["type"] == kind)
+}
+
+/// Whether a condition is there and "True".
+pub fn holds(object: &Value, kind: &str) -> bool {
+    condition(object, kind).is_some_and(|c| c["status"] == "True")
+}
+
+/// The reference to the object's controller (`metav1.GetControllerOf`).
+pub fn controller(object: &Value) -> Option<&Value> {
+    list(&object["metadata"], "ownerReferences").iter().find(|o| o["controller"] == true)
+}
+
+/// The reference by which `owner` controls what it creates (`metav1.NewControllerRef`).
+pub fn controller_reference(owner: &Value) -> Value {
+    json!({
+        "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": name(owner),
+        "uid": uid(owner), "controller": true, "blockOwnerDeletion": true,
+    })
 }
 
 /// The object at `value`, made if it is missing or null. What is there and is no object (a

@@ -134,9 +134,7 @@ pub(super) fn stateful_set(o: &Value, now: u64) -> Vec<Value> {
 }
 
 pub(super) fn revision(o: &Value, now: u64) -> Vec<Value> {
-    let owners = o["metadata"]["ownerReferences"].as_array();
-    let owner = owners.into_iter().flatten().find(|r| r["controller"] == true);
-    let owner = owner.map_or("<none>".into(), |r| {
+    let owner = object::controller(o).map_or("<none>".into(), |r| {
         let text = |f: &str| r[f].as_str().unwrap_or("");
         let kind = text("kind").to_lowercase();
         match text("apiVersion").split_once('/') {

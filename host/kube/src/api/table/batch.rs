@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Column, age, ago, human};
 use crate::store::object;
+use crate::store::object::list;
 
 pub(super) const JOB: &[Column] = &[
     ("Name", 0),
@@ -67,10 +68,6 @@ pub(super) const AUTOSCALER: &[Column] = &[
     ("Replicas", 0),
     ("Age", 0),
 ];
-
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
-}
 
 fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
     value[field].as_str().filter(|s| !s.is_empty())

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Column, age, ago};
 use crate::store::object;
+use crate::store::object::list;
 
 pub(super) const INGRESS: &[Column] =
     &[("Name", 0), ("Class", 0), ("Hosts", 0), ("Address", 0), ("Ports", 0), ("Age", 0)];
@@ -60,10 +61,6 @@ pub(super) const PRIORITY_LEVEL: &[Column] = &[
 ];
 pub(super) const RUNTIME_CLASS: &[Column] = &[("Name", 0), ("Handler", 0), ("Age", 0)];
 pub(super) const COMPONENT: &[Column] = &[("Name", 0), ("Status", 0), ("Message", 0), ("Error", 0)];
-
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
-}
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or("")

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Column, age, ago};
 use crate::store::object;
+use crate::store::object::list;
 
 pub(super) const COLUMNS: &[Column] = &[
     ("Name", 0),
@@ -16,10 +17,6 @@ pub(super) const COLUMNS: &[Column] = &[
     ("Nominated Node", 1),
     ("Readiness Gates", 1),
 ];
-
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
-}
 
 fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
     value[field].as_str().filter(|s| !s.is_empty())

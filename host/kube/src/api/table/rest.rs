@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Column, age, ago};
 use crate::store::object;
+use crate::store::object::list;
 
 pub(super) const STATUS: &[Column] = &[("Name", 0), ("Status", 0), ("Age", 0)];
 pub(super) const NODE: &[Column] = &[
@@ -58,10 +59,6 @@ pub(super) const LEASE: &[Column] = &[("Name", 0), ("Holder", 0), ("Age", 0)];
 pub(super) const SLICE: &[Column] =
     &[("Name", 0), ("AddressType", 0), ("Ports", 0), ("Endpoints", 0), ("Age", 0)];
 
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
-}
-
 fn text<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
     value[field].as_str().filter(|s| !s.is_empty())
 }
@@ -92,7 +89,7 @@ pub(super) fn namespace(o: &Value, now: u64) -> Vec<Value> {
 }
 
 pub(super) fn node(o: &Value, now: u64) -> Vec<Value> {
-    let ready = list(&o["status"], "conditions").iter().find(|c| c["type"] == "Ready");
+    let ready = object::condition(o, "Ready");
     let mut status = match ready {
         Some(c) if c["status"] == "True" => "Ready".to_string(),
         Some(_) => "NotReady".into(),

@@ -10,28 +10,9 @@ use crate::store::selector::LabelSelector;
 use crate::store::watch::Change;
 use crate::store::{Error, Object, Part, WriteOptions, object};
 
-/// The reference to an object's controller.
-pub(super) fn controller_of(object: &Value) -> Option<&Value> {
-    let all = object["metadata"]["ownerReferences"].as_array()?;
-    all.iter().find(|o| o["controller"] == true)
-}
-
 /// Whether `owner` controls the object.
 pub(super) fn controls(owner: &Value, object: &Value) -> bool {
-    controller_of(object).is_some_and(|o| o["uid"] == *object::uid(owner))
-}
-
-/// The reference by which `owner` controls what it creates (`metav1.NewControllerRef`).
-pub(super) fn reference(owner: &Value) -> Value {
-    json!({
-        "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": object::name(owner),
-        "uid": object::uid(owner), "controller": true, "blockOwnerDeletion": true,
-    })
-}
-
-/// Namespace and name.
-pub(super) fn key(o: &Value) -> Key {
-    (object::namespace(o).to_owned(), object::name(o).to_owned())
+    object::controller(object).is_some_and(|o| o["uid"] == *object::uid(owner))
 }
 
 /// The objects among `candidates` that `owner` controls: those that match and have no
@@ -46,7 +27,7 @@ pub(super) fn claim(
     let mut claimed = Vec::new();
     for candidate in candidates {
         let matches = selector.matches(&candidate);
-        match controller_of(&candidate) {
+        match object::controller(&candidate) {
             Some(o) if o["uid"] != *object::uid(owner) => {}
             Some(_) if matches => claimed.push(candidate),
             Some(_) if object::deleting(owner) => {}
@@ -56,7 +37,7 @@ pub(super) fn claim(
                 let mut new = Value::clone(&candidate);
                 let list = meta_mut(&mut new).entry("ownerReferences").or_insert(json!([]));
                 if let Some(list) = list.as_array_mut() {
-                    list.push(reference(owner));
+                    list.push(object::controller_reference(owner));
                 }
                 let options = WriteOptions::default();
                 claimed.push(context.store.update_with(resource, new, Part::Whole, &options)?);
@@ -96,7 +77,7 @@ pub(super) fn concerned(
     let before = change.previous.as_deref();
     let mut keys = Vec::new();
     for o in [Some(&**now), before].into_iter().flatten() {
-        if let Some(owner) = controller_of(o).filter(|c| c["kind"] == kind) {
+        if let Some(owner) = object::controller(o).filter(|c| c["kind"] == kind) {
             let name = owner["name"].as_str().unwrap_or("").to_owned();
             keys.push((object::namespace(o).to_owned(), name));
         }
@@ -106,9 +87,9 @@ pub(super) fn concerned(
         b["metadata"]["labels"] == now["metadata"]["labels"]
             && b["metadata"]["ownerReferences"] == now["metadata"]["ownerReferences"]
     });
-    if controller_of(now).is_none() && change.verb != Verb::Deleted && !same {
+    if object::controller(now).is_none() && change.verb != Verb::Deleted && !same {
         let owners = context.store.list(resource, Some(object::namespace(now)));
-        keys.extend(owners.iter().filter(|o| selector(o).matches(now)).map(|o| key(o)));
+        keys.extend(owners.iter().filter(|o| selector(o).matches(now)).map(|o| object::key(o)));
     }
     keys
 }

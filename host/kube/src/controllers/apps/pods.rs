@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::Context;
-use super::owner;
 use crate::events::About;
 use crate::store::{DeleteOptions, Error, Object, names, object};
 
@@ -14,10 +13,6 @@ pub(super) const PODS: &str = "pods";
 
 pub(super) fn int(value: &Value) -> i64 {
     value.as_i64().unwrap_or(0)
-}
-
-pub(super) fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
 }
 
 pub(super) fn phase(pod: &Value) -> &str {
@@ -31,14 +26,12 @@ pub(super) fn active(pod: &Value) -> bool {
 
 /// Since when it is ready, in ns since 1970.
 pub(super) fn ready_since(pod: &Value) -> Option<u64> {
-    let ready = list(&pod["status"], "conditions")
-        .iter()
-        .find(|c| c["type"] == "Ready" && c["status"] == "True")?;
+    let ready = object::condition(pod, "Ready").filter(|c| c["status"] == "True")?;
     Some(ready["lastTransitionTime"].as_str().and_then(object::parse_time).unwrap_or(0))
 }
 
 pub(super) fn ready(pod: &Value) -> bool {
-    ready_since(pod).is_some()
+    object::holds(pod, "Ready")
 }
 
 /// Whether it is available: ready for longer than `min_ready` seconds. If only that is missing,
@@ -69,7 +62,7 @@ pub(super) fn count_available<'a>(
 
 /// A pod of `owner` after `template`; it still needs `name` or `generateName`.
 pub(super) fn from_template(owner: &Value, template: &Value) -> Value {
-    let mut meta = json!({"ownerReferences": [owner::reference(owner)]});
+    let mut meta = json!({"ownerReferences": [object::controller_reference(owner)]});
     meta["namespace"] = object::namespace(owner).into();
     for field in ["labels", "annotations", "finalizers"] {
         if !template["metadata"][field].is_null() {

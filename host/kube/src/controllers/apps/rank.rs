@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::pods::{int, list, phase, ready_since};
+use super::pods::{int, phase, ready_since};
+use crate::store::object::list;
 use crate::store::{Object, object};
 
 /// Sorts pods so that those that go first come first. `related` are all active pods of the same

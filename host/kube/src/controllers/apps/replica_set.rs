@@ -7,8 +7,9 @@ use podlab_trace::Verb;
 use serde_json::{Value, json};
 
 use super::super::{Context, Controller, Key, Next};
-use super::pods::{self, PODS, int, list};
+use super::pods::{self, PODS, int};
 use super::{owner, rank};
+use crate::store::object::list;
 use crate::store::object::map_mut;
 use crate::store::selector::LabelSelector;
 use crate::store::watch::Change;
@@ -70,7 +71,7 @@ impl<K: Kind> Controller for Replicas<K> {
         }
         match change.verb {
             Verb::Deleted => Vec::new(),
-            _ => vec![owner::key(&change.object)],
+            _ => vec![object::key(&change.object)],
         }
     }
 
@@ -121,8 +122,8 @@ fn manage<K: Kind>(context: &Context, set: &Value, pods: &[Object]) -> Result<()
 /// (`getIndirectlyRelatedPods`).
 fn related<K: Kind>(context: &Context, set: &Value) -> Vec<Object> {
     let mut sets = context.store.list(K::RESOURCE, Some(object::namespace(set)));
-    match owner::controller_of(set) {
-        Some(by) => sets.retain(|s| owner::controller_of(s).is_some_and(|o| o["uid"] == by["uid"])),
+    match object::controller(set) {
+        Some(by) => sets.retain(|s| object::controller(s).is_some_and(|o| o["uid"] == by["uid"])),
         None => sets.retain(|s| object::uid(s) == object::uid(set)),
     }
     let mut pods = context.store.list(PODS, Some(object::namespace(set)));

@@ -83,7 +83,7 @@ pub(super) fn note(context: &Context, set: &Value, daemon: bool) -> Result<Histo
         let mut new = json!({
             "metadata": {
                 "name": name, "namespace": object::namespace(set), "labels": labels,
-                "ownerReferences": [owner::reference(set)],
+                "ownerReferences": [object::controller_reference(set)],
             },
             "data": {"spec": {"template": template}},
             "revision": next,
@@ -99,11 +99,13 @@ pub(super) fn note(context: &Context, set: &Value, daemon: bool) -> Result<Histo
             }
             Err(e) if e.reason == "AlreadyExists" => {
                 let there = context.store.require(REVISIONS, object::namespace(set), &name)?;
-                if owner::controller_of(&there).is_none() && content(&there) == wanted {
+                if object::controller(&there).is_none() && content(&there) == wanted {
                     // Left over from a set that was deleted without its dependents.
                     let mut adopted = Value::clone(&there);
-                    meta_mut(&mut adopted)
-                        .insert("ownerReferences".into(), json!([owner::reference(set)]));
+                    meta_mut(&mut adopted).insert(
+                        "ownerReferences".into(),
+                        json!([object::controller_reference(set)]),
+                    );
                     adopted["revision"] = next.into();
                     let update = context.store.update(REVISIONS, adopted)?;
                     all.push(update.clone());

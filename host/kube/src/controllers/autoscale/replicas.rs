@@ -204,9 +204,9 @@ impl Groups {
 /// Whether a pod's processor time does not yet tell what it will need.
 fn starting(pod: &Value, (at, window): (u64, u64), now: u64) -> bool {
     let time = |v: &Value| v.as_str().and_then(object::parse_time);
-    let all = pod["status"]["conditions"].as_array();
-    let ready = all.into_iter().flatten().find(|c| c["type"] == "Ready");
-    let (Some(ready), Some(start)) = (ready, time(&pod["status"]["startTime"])) else {
+    let (Some(ready), Some(start)) =
+        (object::condition(pod, "Ready"), time(&pod["status"]["startTime"]))
+    else {
         return true;
     };
     let since = time(&ready["lastTransitionTime"]).unwrap_or(0);

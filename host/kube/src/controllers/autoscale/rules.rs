@@ -1,6 +1,7 @@
 //! How fast a scale may change (`pkg/controller/podautoscaler/horizontal.go`): windows of
 //! stabilisation and policies.
 
+use crate::store::object::list;
 use serde_json::Value;
 
 const SECOND: u64 = 1_000_000_000;
@@ -46,10 +47,6 @@ const STABLE_UP: (&str, &str) = (
     "ScaleUpStabilized",
     "recent recommendations were lower than current one, applying the lowest recent recommendation",
 );
-
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
-}
 
 impl Memory {
     /// The scale it begins with counts as recommended.

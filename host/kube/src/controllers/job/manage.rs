@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Sync, backoff, pods, policy, reference, release};
+use super::{Sync, backoff, pods, policy, release};
 use crate::controllers::Context;
 use crate::events::About;
 use crate::store::object::{map_mut, meta_mut};
@@ -21,10 +21,7 @@ pub(super) fn claim(context: &Context, job: &Value) -> Result<Vec<Object>, Error
     let selector = LabelSelector::from_selector(&job["spec"]["selector"]);
     let mut out = Vec::new();
     for pod in context.store.list("pods", Some(object::namespace(job))) {
-        let owner = pods::list(&pod["metadata"], "ownerReferences")
-            .iter()
-            .find(|o| o["controller"] == true);
-        match owner {
+        match object::controller(&pod) {
             Some(o) if o["uid"] == object::uid(job) => {
                 if selector.matches(&pod) || object::deleting(&pod) {
                     out.push(pod);
@@ -41,7 +38,7 @@ pub(super) fn claim(context: &Context, job: &Value) -> Result<Vec<Object>, Error
                         list.push(value);
                     }
                 };
-                add("ownerReferences", reference(job));
+                add("ownerReferences", object::controller_reference(job));
                 add("finalizers", pods::FINALIZER.into());
                 out.push(context.store.update("pods", new)?);
             }
@@ -208,7 +205,7 @@ impl Sync<'_> {
                     self.active.push(pod);
                 }
                 // A namespace that ends takes its Jobs with it.
-                Err(e) if is_terminating(&e) => return Ok(()),
+                Err(e) if e.is_about("NamespaceTerminating") => return Ok(()),
                 Err(e) => {
                     let text = format!("Error creating: {}", e.message);
                     self.context.events.warning(&about, "FailedCreate", &text);
@@ -233,7 +230,7 @@ impl Sync<'_> {
         let mut metadata = json!({
             "generateName": base,
             "namespace": object::namespace(&self.job),
-            "ownerReferences": [reference(&self.job)],
+            "ownerReferences": [object::controller_reference(&self.job)],
         });
         for field in ["labels", "annotations", "finalizers"] {
             if !template["metadata"][field].is_null() {
@@ -290,8 +287,4 @@ impl Sync<'_> {
             (failures, ignored + 1)
         }
     }
-}
-
-fn is_terminating(e: &Error) -> bool {
-    e.details.as_ref().is_some_and(|d| d.causes.iter().any(|c| c.reason == "NamespaceTerminating"))
 }

@@ -21,6 +21,7 @@ use self::backoff::Backoff;
 use super::{Context, Controller, Key, Next};
 use crate::events::About;
 use crate::store::kinds::job_indexes::Indexes;
+use crate::store::object::list;
 use crate::store::object::{map_mut, meta_mut};
 use crate::store::selector::LabelSelector;
 use crate::store::watch::Change;
@@ -139,15 +140,13 @@ impl Controller for Jobs {
 
 /// The Job that controls a pod.
 fn job_of(pod: &Value) -> Option<String> {
-    let owner = pods::list(&pod["metadata"], "ownerReferences")
-        .iter()
-        .find(|o| o["controller"] == true && o["kind"] == "Job")?;
+    let owner = object::controller(pod).filter(|o| o["kind"] == "Job")?;
     owner["name"].as_str().map(str::to_owned)
 }
 
 /// The Jobs that may want a pod without a controller.
 fn adopters(context: &Context, pod: &Value) -> Vec<Key> {
-    if pods::list(&pod["metadata"], "ownerReferences").iter().any(|o| o["controller"] == true) {
+    if object::controller(pod).is_some() {
         return Vec::new();
     }
     let jobs = context.store.list(JOBS, Some(object::namespace(pod)));
@@ -155,16 +154,12 @@ fn adopters(context: &Context, pod: &Value) -> Vec<Key> {
         j["spec"]["manualSelector"] == true
             && LabelSelector::from_selector(&j["spec"]["selector"]).matches(pod)
     };
-    jobs.iter()
-        .filter(wants)
-        .map(|j| (object::namespace(j).to_owned(), object::name(j).to_owned()))
-        .collect()
+    jobs.iter().filter(wants).map(|j| object::key(j)).collect()
 }
 
 /// The condition `kind` of a Job, if it holds.
 fn condition<'a>(job: &'a Value, kind: &str) -> Option<&'a Value> {
-    let all = pods::list(&job["status"], "conditions");
-    all.iter().find(|c| c["type"] == kind && c["status"] == "True")
+    object::condition(job, kind).filter(|c| c["status"] == "True")
 }
 
 /// The condition that says that a Job is over.
@@ -220,7 +215,7 @@ impl<'a> Sync<'a> {
         };
         let mut counted: Vec<String> = Vec::new();
         for which in ["succeeded", "failed"] {
-            let all = pods::list(&job["status"]["uncountedTerminatedPods"], which);
+            let all = list(&job["status"]["uncountedTerminatedPods"], which);
             counted.extend(all.iter().filter_map(|u| u.as_str().map(str::to_owned)));
         }
         let new: Vec<&Object> = sync
@@ -233,7 +228,7 @@ impl<'a> Sync<'a> {
         let lost: Vec<&&Object> = new.iter().filter(|p| sync.lost(p)).collect();
         let number = |field: &str| job["status"][field].as_i64().unwrap_or(0);
         let uncounted =
-            |field: &str| pods::list(&job["status"]["uncountedTerminatedPods"], field).len() as i64;
+            |field: &str| list(&job["status"]["uncountedTerminatedPods"], field).len() as i64;
         let succeeded = number("succeeded") + won.len() as i64 + uncounted("succeeded");
         let counted = lost.iter().filter(|p| policy::judge(job, p).counts()).count() as i64;
         let failed = number("failed") + counted + uncounted("failed");
@@ -366,7 +361,7 @@ impl<'a> Sync<'a> {
             .flat_map(|p| {
                 ["initContainerStatuses", "containerStatuses"]
                     .into_iter()
-                    .flat_map(|f| pods::list(&p["status"], f))
+                    .flat_map(|f| list(&p["status"], f))
             })
             .filter_map(|c| c["restartCount"].as_i64())
             .sum();
@@ -454,7 +449,7 @@ impl<'a> Sync<'a> {
 
     fn say_suspended(&mut self) {
         let suspended = self.suspended();
-        let known = condition(&self.job, "Suspended").is_some();
+        let known = object::holds(&self.job, "Suspended");
         let about = About::object(&self.job);
         if suspended && !known {
             self.set_condition("Suspended", true, "JobSuspended", "Job suspended");
@@ -486,14 +481,6 @@ impl<'a> Sync<'a> {
             }
         }
     }
-}
-
-/// The reference by which a Job controls its pods.
-fn reference(job: &Value) -> Value {
-    json!({
-        "apiVersion": "batch/v1", "kind": "Job", "name": object::name(job),
-        "uid": object::uid(job), "controller": true, "blockOwnerDeletion": true,
-    })
 }
 
 /// Takes the finalizer off a pod.

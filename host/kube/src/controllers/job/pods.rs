@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::store::object;
+use crate::store::object::list;
 
 /// Holds a pod until its end was counted.
 pub(super) const FINALIZER: &str = "batch.kubernetes.io/job-tracking";
@@ -14,10 +15,6 @@ pub(super) const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 pub(super) const FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
 /// How often that was not counted because of the failure policy.
 pub(super) const IGNORED: &str = "batch.kubernetes.io/job-index-ignored-failure-count";
-
-pub(super) fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
-}
 
 /// "Pending", "Running", ...
 pub(super) fn phase(pod: &Value) -> &str {
@@ -39,7 +36,7 @@ pub(super) fn terminating(pod: &Value) -> bool {
 }
 
 pub(super) fn ready(pod: &Value) -> bool {
-    list(&pod["status"], "conditions").iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
+    object::holds(pod, "Ready")
 }
 
 pub(super) fn tracked(pod: &Value) -> bool {
@@ -80,9 +77,8 @@ pub(super) fn finished(pod: &Value) -> u64 {
     if !ends.is_empty() && ends.iter().all(Option::is_some) {
         return ends.into_iter().flatten().max().unwrap_or(0);
     }
-    let unready = list(&pod["status"], "conditions")
-        .iter()
-        .find(|c| c["type"] == "Ready" && c["status"] == "False")
+    let unready = object::condition(pod, "Ready")
+        .filter(|c| c["status"] == "False")
         .and_then(|c| time(&c["lastTransitionTime"]));
     let meta = &pod["metadata"];
     let deleted = || {
@@ -101,9 +97,8 @@ pub(super) fn rank(pod: &Value) -> impl Ord + use<> {
         _ => 1,
     };
     let time = |v: &Value| v.as_str().and_then(object::parse_time).unwrap_or(u64::MAX);
-    let since = list(&pod["status"], "conditions")
-        .iter()
-        .find(|c| c["type"] == "Ready" && c["status"] == "True")
+    let since = object::condition(pod, "Ready")
+        .filter(|c| c["status"] == "True")
         .map_or(u64::MAX, |c| time(&c["lastTransitionTime"]));
     let restarts: u64 = list(&pod["status"], "containerStatuses")
         .iter()

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::pods::list;
 use crate::store::kinds::job_indexes::Indexes;
 use crate::store::object;
+use crate::store::object::list;
 
 /// What the failure policy says about a failed pod.
 pub(super) struct Verdict {

@@ -9,6 +9,7 @@ use super::backoff::Backoff;
 use super::{Finish, JOBS, Sync, pods, policy, release};
 use crate::controllers::{Context, Key};
 use crate::events::About;
+use crate::store::object::list;
 use crate::store::object::map_mut;
 use crate::store::{Error, Object, object};
 
@@ -23,9 +24,7 @@ pub(super) fn free_orphans(context: &Context, key: &Key) -> Result<(), Error> {
         if !pods::tracked(&pod) {
             continue;
         }
-        let owner = pods::list(&pod["metadata"], "ownerReferences")
-            .iter()
-            .find(|o| o["controller"] == true && o["kind"] == "Job");
+        let owner = object::controller(&pod).filter(|o| o["kind"] == "Job");
         let gone = owner.is_some_and(|o| o["name"] == key.1 && o["uid"] != uid);
         if gone {
             release(context, &pod)?;
@@ -77,8 +76,7 @@ impl Sync<'_> {
             }
             leaving.push(pod.clone());
             self.write_down(pod);
-            let noted =
-                |f: &str| pods::list(&self.job["status"]["uncountedTerminatedPods"], f).len();
+            let noted = |f: &str| list(&self.job["status"]["uncountedTerminatedPods"], f).len();
             if noted("succeeded") + noted("failed") >= MOST {
                 full = true;
                 break;
@@ -136,7 +134,7 @@ impl Sync<'_> {
     fn write_down(&mut self, pod: &Object) {
         let uid = object::uid(pod);
         let noted = |job: &Value, which: &str| {
-            let all = pods::list(&job["status"]["uncountedTerminatedPods"], which);
+            let all = list(&job["status"]["uncountedTerminatedPods"], which);
             all.iter().any(|u| u == uid)
         };
         let fails = self.finish.as_ref().is_some_and(|f| f.kind != "SuccessCriteriaMet");
@@ -172,7 +170,7 @@ impl Sync<'_> {
     fn count_released(&mut self, held: &BTreeSet<String>) -> bool {
         let mut changed = false;
         for which in ["succeeded", "failed"] {
-            let noted = pods::list(&self.job["status"]["uncountedTerminatedPods"], which).to_vec();
+            let noted = list(&self.job["status"]["uncountedTerminatedPods"], which).to_vec();
             let (stay, gone): (Vec<Value>, Vec<Value>) =
                 noted.into_iter().partition(|u| u.as_str().is_some_and(|u| held.contains(u)));
             if gone.is_empty() {
@@ -201,7 +199,7 @@ impl Sync<'_> {
             _ => "Failed",
         };
         if matches!(finish.kind, "SuccessCriteriaMet" | "FailureTarget")
-            && super::condition(&self.job, finish.kind).is_none()
+            && !object::holds(&self.job, finish.kind)
         {
             self.set_condition(finish.kind, true, &finish.reason, &finish.message);
         }
@@ -211,8 +209,8 @@ impl Sync<'_> {
     /// A Job is over when everything is counted and nobody is left.
     fn may_end(&self) -> bool {
         let uncounted = &self.job["status"]["uncountedTerminatedPods"];
-        pods::list(uncounted, "succeeded").is_empty()
-            && pods::list(uncounted, "failed").is_empty()
+        list(uncounted, "succeeded").is_empty()
+            && list(uncounted, "failed").is_empty()
             && self.terminating == 0
     }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{metadata, pod, pod_defaults};
 use crate::store::error::{Error, FieldError};
+use crate::store::object::list;
 use crate::store::object::{self, map_mut, meta_mut};
 use crate::store::resource::{Context, Hooks};
 use crate::store::selector::LabelSelector;
@@ -155,10 +156,6 @@ fn selector(spec: &Value, errors: &mut Vec<FieldError>) {
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or("")
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
 }
 
 /// What is wrong with a Job's spec at `at` ("spec", "spec.jobTemplate.spec").

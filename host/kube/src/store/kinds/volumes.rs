@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::store::error::{Error, FieldError};
+use crate::store::object::list;
 use crate::store::object::{self, map_mut};
 use crate::store::quantity;
 use crate::store::resource::{Context, Hooks};
@@ -150,10 +151,6 @@ fn restore(map: &mut Map<String, Value>, from: &Value, field: &str) {
         Some(value) => map.insert(field.into(), value.clone()),
         None => map.remove(field),
     };
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value[field].as_array().map_or(&[], Vec::as_slice)
 }
 
 fn modes(spec: &Value, errors: &mut Vec<FieldError>) {

@@ -54,10 +54,10 @@ impl Controller for DaemonSets {
                 if same {
                     return Vec::new();
                 }
-                context.store.list(DAEMON_SETS, None).iter().map(|s| owner::key(s)).collect()
+                context.store.list(DAEMON_SETS, None).iter().map(|s| object::key(s)).collect()
             }
             _ if change.verb == Verb::Deleted => Vec::new(),
-            _ => vec![owner::key(&change.object)],
+            _ => vec![object::key(&change.object)],
         }
     }
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::pods::list;
 use crate::scheduler::{node_selected, tolerates};
 use crate::store::object;
+use crate::store::object::list;
 use crate::store::object::map_mut;
 
 /// What becomes of a set's pod on a node.

@@ -44,7 +44,7 @@ impl Controller for Deployments {
     fn concerns(&mut self, context: &Context, kind: &str, change: &Change) -> Vec<Key> {
         match kind {
             DEPLOYMENTS if change.verb == Verb::Deleted => Vec::new(),
-            DEPLOYMENTS => vec![owner::key(&change.object)],
+            DEPLOYMENTS => vec![object::key(&change.object)],
             REPLICA_SETS => owner::concerned(context, "Deployment", DEPLOYMENTS, selector, change),
             // Whoever recreates waits until the last pod is gone.
             _ if change.verb == Verb::Deleted => {
@@ -76,12 +76,12 @@ impl Controller for Deployments {
 
 /// The Deployment of a pod, if its strategy is to recreate.
 fn recreating(context: &Context, pod: &Value) -> Option<Key> {
-    let set = owner::controller_of(pod).filter(|o| o["kind"] == "ReplicaSet")?;
+    let set = object::controller(pod).filter(|o| o["kind"] == "ReplicaSet")?;
     let namespace = object::namespace(pod);
     let set = context.store.get(REPLICA_SETS, namespace, set["name"].as_str()?)?;
-    let of = owner::controller_of(&set).filter(|o| o["kind"] == "Deployment")?;
+    let of = object::controller(&set).filter(|o| o["kind"] == "Deployment")?;
     let deployment = context.store.get(DEPLOYMENTS, namespace, of["name"].as_str()?)?;
-    (deployment["spec"]["strategy"]["type"] == "Recreate").then(|| owner::key(&deployment))
+    (deployment["spec"]["strategy"]["type"] == "Recreate").then(|| object::key(&deployment))
 }
 
 /// One look at a Deployment.

@@ -126,7 +126,7 @@ impl Rollout<'_> {
             "metadata": {
                 "name": name, "namespace": object::namespace(&self.deployment),
                 "labels": template["metadata"]["labels"],
-                "ownerReferences": [owner::reference(&self.deployment)],
+                "ownerReferences": [object::controller_reference(&self.deployment)],
             },
             "spec": {"replicas": 0, "selector": selector, "template": template},
         });

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::pods::{int, list};
+use super::super::pods::int;
 use super::numbers::max_unavailable;
 use super::{Rollout, available, wanted};
+use crate::store::object::list;
 use crate::store::object::map_mut;
 use crate::store::{Error, object};
 

@@ -4,10 +4,9 @@
 use serde_json::{Value, json};
 
 use super::super::super::Context;
-use super::super::owner;
-use super::super::pods::list;
 use super::identity;
 use crate::events::About;
+use crate::store::object::list;
 use crate::store::object::{map_mut, meta_mut};
 use crate::store::{Error, Part, WriteOptions, object};
 
@@ -70,12 +69,12 @@ fn wanted_owners(set: &Value, condemned: Option<&Value>) -> Vec<Value> {
     let policy = &set["spec"]["persistentVolumeClaimRetentionPolicy"];
     match condemned {
         Some(pod) if policy["whenScaled"] == "Delete" => {
-            let mut reference = owner::reference(pod);
+            let mut reference = object::controller_reference(pod);
             reference["apiVersion"] = "v1".into();
             reference["kind"] = "Pod".into();
             vec![reference]
         }
-        _ if policy["whenDeleted"] == "Delete" => vec![owner::reference(set)],
+        _ if policy["whenDeleted"] == "Delete" => vec![object::controller_reference(set)],
         _ => Vec::new(),
     }
 }

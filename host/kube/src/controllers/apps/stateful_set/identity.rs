@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::super::pods::{self, int, list};
+use super::super::pods::{self, int};
 use super::super::revisions;
 use super::claims;
 use crate::store::object;
+use crate::store::object::list;
 use crate::store::object::{map_mut, meta_mut};
 
 const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";

@@ -44,7 +44,7 @@ impl Controller for StatefulSets {
         }
         match change.verb {
             Verb::Deleted => Vec::new(),
-            _ => vec![owner::key(&change.object)],
+            _ => vec![object::key(&change.object)],
         }
     }
 
