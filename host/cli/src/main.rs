@@ -5,7 +5,7 @@
 //! - [`problem`]: errors as users see them, with exit codes
 //! - [`up`], [`mod@test`], [`replay`], [`record`], [`trace`] (and its
 //!   formats: [`mod@format`]), [`mod@diff`], [`list`], [`lint`],
-//!   [`exercise`]: one file for each command
+//!   [`exercise`], [`kubeconfig`]: one file for each command
 #![warn(missing_docs)]
 // Real time and the real machine live here, outside the worlds.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
@@ -18,6 +18,7 @@ mod diff;
 mod embedded;
 mod exercise;
 mod format;
+mod kubeconfig;
 mod lint;
 mod list;
 mod problem;
@@ -60,6 +61,8 @@ enum Command {
     Lint(lint::Args),
     /// Checks what a learner has done.
     Exercise(exercise::Args),
+    /// Prints a kubeconfig for a world of a running server.
+    Kubeconfig(kubeconfig::Args),
     /// Lists the patterns.
     Patterns(list::Args),
     /// Lists the images.
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Command::Diff(args) => diff::run(args),
         Command::Lint(args) => lint::run(args),
         Command::Exercise(args) => exercise::run(args),
+        Command::Kubeconfig(args) => kubeconfig::run(args),
         Command::Patterns(args) => list::patterns(&args),
         Command::Images(args) => list::images(&args),
         Command::Schema { format } => list::schema(format),

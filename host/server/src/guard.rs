@@ -168,7 +168,7 @@ fn is_proxy(path: &str) -> bool {
 }
 
 fn is_kube(path: &str) -> bool {
-    part_of_world(path) == Some("kube")
+    matches!(part_of_world(path), Some("kube" | "as"))
 }
 
 #[cfg(test)]

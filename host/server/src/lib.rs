@@ -21,6 +21,7 @@ pub mod assets;
 pub mod driver;
 pub mod error;
 pub mod guard;
+pub mod identities;
 pub mod journal;
 pub mod live;
 pub mod openapi;

@@ -30,6 +30,13 @@ pub fn document() -> Value {
             "Changes the speed, steps to the next event, goes to an instant, or forks at one", std::slice::from_ref(&world),
             Some(body("Time")), json!({ "200": any("`world`"), "201": any("`world`: the fork") })) },
         "/api/worlds/{id}/faults": { "post": op("Breaks something, or mends it", std::slice::from_ref(&world), Some(body("Fault")), json!({ "200": any("`world`") })) },
+        "/api/worlds/{id}/identities": {
+            "get": op("Who else may use the world's Kubernetes API", std::slice::from_ref(&world), None, json!({ "200": any("`identities`: name, namespace, role") })),
+            "post": op(
+                "Lets a user do in a namespace (made if need be) what a role says", std::slice::from_ref(&world),
+                Some(body("Identity")), json!({ "201": any("`capability`, told this once, and `path`: kubectl --server http://HOST/PATH") }))
+        },
+        "/api/worlds/{id}/identities/{name}": { "delete": op("Takes an identity back", &[world.clone(), path("name", "The user")], None, json!({ "204": { "description": "It is gone" } })) },
         "/api/worlds/{id}/trace": { "get": op(
             "Events, as JSON lines", &[world.clone(), query("from", "The first event; 1 unless given"), query("limit", "At most this many; 1000 unless given, at most 10000")],
             None, json!({ "200": text("One event a line", "application/jsonl") })) },
@@ -58,6 +65,15 @@ pub fn document() -> Value {
                     op(summary, parameters, None, through.clone());
             }
         };
+        let mut of_as = of_kube.clone();
+        of_as.insert(1, path("capability", "What issuing an identity gave"));
+        let restricted = "The same as the user of the capability, as far as RBAC lets them";
+        all(
+            "/api/worlds/{id}/as/{capability}/kube",
+            restricted,
+            &of_as,
+            &["get", "post", "put", "patch", "delete"],
+        );
         all("/api/worlds/{id}/kube", kube, &of_kube, &["get", "post", "put", "patch", "delete"]);
         let every = ["get", "post", "put", "patch", "delete", "head", "options"];
         all("/api/worlds/{id}/proxy/{target}", proxy, &of_proxy, &every);
@@ -103,6 +119,16 @@ fn schemas() -> Value {
                 "seed": { "type": "integer", "minimum": 0, "default": 1 },
                 "speed": { "$ref": "#/components/schemas/Speed" },
                 "epoch": { "type": "integer", "description": "Seconds since 1970 at the world's beginning; the real time unless given" }
+            }
+        },
+        "Identity": {
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["name", "namespace"],
+            "properties": {
+                "name": { "type": "string", "example": "anna" },
+                "namespace": { "type": "string", "example": "team-a" },
+                "role": { "enum": ["view", "edit", "admin"], "default": "edit" }
             }
         },
         "Time": { "oneOf": [

@@ -193,6 +193,19 @@ impl World {
         self.cluster.api().streaming(request)
     }
 
+    /// The user as whom `user` may act when they want to be `wanted`.
+    ///
+    /// # Errors
+    /// The answer to give instead.
+    pub fn impersonate(
+        &self,
+        user: &str,
+        wanted: &str,
+        only_user: bool,
+    ) -> Result<String, Response> {
+        self.cluster.api().impersonate(user, wanted, only_user)
+    }
+
     /// How many bytes of a session's input wait for its program.
     pub fn session_backlog(&self, id: u64) -> usize {
         self.cluster.sessions().backlog(id)

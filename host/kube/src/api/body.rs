@@ -118,11 +118,11 @@ fn complain(
     duplicates: Vec<String>,
     handled: impl Fn(String) -> Error,
 ) -> Result<Vec<String>, Error> {
-    let complaints: Vec<String> = unknown
-        .iter()
-        .map(|f| format!("unknown field {f:?}"))
-        .chain(duplicates.iter().map(|f| format!("duplicate field {f:?}")))
-        .collect();
+    // YAML is looked through before it is decoded, JSON while it is.
+    let (mut complaints, in_json): (Vec<String>, Vec<String>) =
+        duplicates.into_iter().partition(|said| said.starts_with("yaml: "));
+    complaints.extend(unknown.iter().map(|f| format!("unknown field {f:?}")));
+    complaints.extend(in_json);
     match request.param("fieldValidation") {
         "Ignore" => Ok(Vec::new()),
         "" | "Warn" => Ok(complaints),

@@ -1,12 +1,12 @@
 //! `/openapi/v3`, as far as kubectl reads it: which kinds there are, how they merge, and that the
-//! server validates fields.
+//! server validates fields, and what it all means.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
 use super::response::Response;
-use crate::schema;
+use crate::schema::{self, prose};
 use crate::store::{Error, Row, Store};
 
 /// `/openapi/v2`: kubectl turns to it only for kinds that v3 does not have, and reads nothing
@@ -91,7 +91,7 @@ fn document(base: &str, rows: &[Row]) -> Value {
         );
     }
     let mut schemas: Map<String, Value> =
-        names.iter().map(|n| ((*n).into(), definition(&schema::table()[*n]))).collect();
+        names.iter().map(|n| ((*n).into(), definition(n, &schema::table()[*n]))).collect();
     for row in rows {
         if let Some(version) = row.version_of_custom() {
             schemas.insert(custom_name(row), custom_definition(row, &version.schema));
@@ -166,12 +166,24 @@ fn reach(name: &'static str, names: &mut BTreeSet<&'static str>) {
     }
 }
 
-fn definition(d: &Value) -> Value {
+fn definition(name: &str, d: &Value) -> Value {
     let mut out = Map::new();
+    let say = |out: &mut Map<String, Value>, prose: Option<&str>| {
+        if let Some(prose) = prose {
+            out.insert("description".into(), prose.into());
+        }
+    };
+    say(&mut out, prose::of(name));
     if let Some(fields) = d["fields"].as_object() {
         out.insert("type".into(), "object".into());
-        let properties: Map<String, Value> =
-            fields.iter().map(|(k, f)| (k.clone(), property(f))).collect();
+        let properties: Map<String, Value> = fields
+            .iter()
+            .map(|(k, f)| {
+                let mut out = property(f);
+                say(&mut out, prose::field(name, k));
+                (k.clone(), out.into())
+            })
+            .collect();
         out.insert("properties".into(), properties.into());
     }
     for key in ["type", "format", "oneOf", "required"] {
@@ -192,7 +204,7 @@ fn definition(d: &Value) -> Value {
     Value::Object(out)
 }
 
-fn property(f: &Value) -> Value {
+fn property(f: &Value) -> Map<String, Value> {
     let mut out = Map::new();
     if let Some(reference) = f["ref"].as_str() {
         out.insert("allOf".into(), json!([{"$ref": format!("#/components/schemas/{reference}")}]));
@@ -203,15 +215,15 @@ fn property(f: &Value) -> Value {
         }
     }
     if let Some(items) = f.get("items") {
-        out.insert("items".into(), property(items));
+        out.insert("items".into(), property(items).into());
     }
     if let Some(of) = f.get("map") {
-        out.insert("additionalProperties".into(), property(of));
+        out.insert("additionalProperties".into(), property(of).into());
     }
     for key in ["list-type", "list-map-keys", "map-type", "patch-merge-key", "patch-strategy"] {
         if let Some(v) = f.get(key) {
             out.insert(format!("x-kubernetes-{key}"), v.clone());
         }
     }
-    Value::Object(out)
+    out
 }

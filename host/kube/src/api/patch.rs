@@ -81,6 +81,17 @@ impl Api {
         let options = self.options(request, t)?;
         let document = parse::yaml(&request.body)
             .map_err(|why| Error::bad_request(format!("error decoding YAML: {why}")))?;
+        let said = document.duplicates.iter();
+        let mut warnings: Vec<String> =
+            said.map(|why| format!("error converting YAML to JSON: {why}")).collect();
+        match request.param("fieldValidation") {
+            "Strict" if !warnings.is_empty() => {
+                let why = warnings.join(", ");
+                return Err(Error::bad_request(format!("error strict decoding YAML: {why}")));
+            }
+            "Ignore" => warnings.clear(),
+            _ => {}
+        }
         let mut config = document.value;
         if !config.is_object() {
             return Err(Error::bad_request(
@@ -126,7 +137,7 @@ impl Api {
         let config = t.inward(config);
         let force = request.flag("force");
         let (made, created) = self.store.apply(&t.key, config, part, &options, force)?;
-        Ok(self.show(request, t, if created { 201 } else { 200 }, &made))
+        Ok(Response { warnings, ..self.show(request, t, if created { 201 } else { 200 }, &made) })
     }
 
     pub(super) fn patch(&self, request: &Request, t: &Target) -> Result<Response, Error> {

@@ -113,7 +113,7 @@ impl Api {
         self.resource(request, &user, &target)
     }
 
-    fn target(&self, parts: &[&str]) -> Result<Target, Error> {
+    pub(super) fn target(&self, parts: &[&str]) -> Result<Target, Error> {
         let (group, version, rest) = match parts {
             ["api", version, rest @ ..] => ("", *version, rest),
             ["apis", group, version, rest @ ..] => (*group, *version, rest),

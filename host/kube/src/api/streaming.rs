@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::Api;
+use super::access::{Attributes, User};
 use super::log::choose;
 use super::request::Request;
 use super::response::Response;
@@ -54,6 +55,9 @@ impl Api {
         let ["api", "v1", "namespaces", namespace, "pods", name, sub] = parts[..] else {
             return Err(Error::no_such_path());
         };
+        let verb = if request.method == "POST" { "create" } else { "get" };
+        let target = self.target(&parts)?;
+        self.authorize(&User::of(&request.user), &Attributes::of(verb, &target))?;
         let pod = self.store.require("pods", namespace, name)?;
         if sub == "portforward" {
             let mut ports = Vec::new();

@@ -1,12 +1,13 @@
 //! What fields every kind has: Kubernetes 1.32's OpenAPI without its prose, as one table.
 //!
 //! It drives strict decoding ([`decode`]), strategic merge ([`merge`]), the ownership of fields
-//! ([`fields`]) and, with a table of field numbers, protobuf.
+//! ([`fields`]) and, with a table of field numbers, protobuf; [`prose`] has what the fields mean.
 
 pub mod decode;
 pub mod fields;
 pub mod merge;
 pub mod parse;
+pub mod prose;
 
 use std::sync::OnceLock;
 

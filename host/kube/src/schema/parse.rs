@@ -13,7 +13,7 @@ const DEPTH: usize = 127;
 pub struct Document {
     /// The value; of a duplicate field, the last.
     pub value: Value,
-    /// Their paths.
+    /// What a strict decoder says of them.
     pub duplicates: Vec<String>,
 }
 
@@ -27,25 +27,52 @@ pub fn json(bytes: &[u8]) -> Result<Document, String> {
     let seed = Seed { path: String::new(), duplicates: &mut duplicates };
     let value = seed.deserialize(&mut de).and_then(|v| de.end().map(|()| v));
     match value {
-        Ok(value) => Ok(Document { value, duplicates }),
+        Ok(value) => {
+            let said = duplicates.iter().map(|path| format!("duplicate field {path:?}"));
+            Ok(Document { value, duplicates: said.collect() })
+        }
         Err(e) => Err(as_go_says(bytes, &e)),
     }
 }
 
-/// YAML, one document.
+/// YAML, one document. Of its duplicate keys only the first is told: as a real server does, this
+/// looks for them with a parser that stops there.
 ///
 /// # Errors
 /// The parser's message with line and column.
 pub fn yaml(bytes: &[u8]) -> Result<Document, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "yaml: invalid UTF-8".to_string())?;
     // `defaultMode: 0644` means octal in every manifest there is (YAML 1.1).
-    let options = serde_saphyr::options! { legacy_octal_numbers: true };
-    let value: Value = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|e| format!("error converting YAML to JSON: yaml: {e}"))?;
+    let strict = serde_saphyr::options! { legacy_octal_numbers: true };
+    let mut duplicates = Vec::new();
+    let parsed: Result<Value, _> = match serde_saphyr::from_str_with_options(text, strict) {
+        Err(e) => match duplicate(&e) {
+            Some(said) => {
+                duplicates.push(said);
+                let loose = serde_saphyr::options! {
+                    legacy_octal_numbers: true,
+                    duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
+                };
+                serde_saphyr::from_str_with_options(text, loose)
+            }
+            None => Err(e),
+        },
+        fine => fine,
+    };
+    let value = parsed.map_err(|e| format!("error converting YAML to JSON: yaml: {e}"))?;
     if depth_exceeds(&value, DEPTH) {
         return Err("error converting YAML to JSON: yaml: exceeded max depth".into());
     }
-    Ok(Document { value, duplicates: Vec::new() })
+    Ok(Document { value, duplicates })
+}
+
+/// A duplicate key as go-yaml tells it.
+fn duplicate(e: &serde_saphyr::Error) -> Option<String> {
+    let serde_saphyr::Error::DuplicateMappingKey { key, location } = e.without_snippet() else {
+        return None;
+    };
+    let (line, key) = (location.line(), key.as_deref().unwrap_or(""));
+    Some(format!("yaml: unmarshal errors:\n  line {line}: key {key:?} already set in map"))
 }
 
 fn depth_exceeds(value: &Value, left: usize) -> bool {

@@ -29,6 +29,7 @@ use tokio::sync::watch;
 
 use crate::app::lock;
 use crate::error::ApiError;
+use crate::identities::Identities;
 use crate::journal::Journal;
 use crate::outside::{Connections, Incoming};
 
@@ -49,6 +50,7 @@ pub struct Live {
     twins: Mutex<Twins>,
     view: Mutex<View>,
     changed: watch::Sender<u64>,
+    identities: Mutex<Identities>,
 }
 
 /// What the lock guards.
@@ -165,6 +167,7 @@ impl Live {
             twins: Mutex::default(),
             view: Mutex::new(view),
             changed: watch::channel(0).0,
+            identities: Mutex::default(),
         }
     }
 
@@ -191,6 +194,11 @@ impl Live {
     /// What its wall clock showed at the beginning, in ns since 1970.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Who else may use its Kubernetes API.
+    pub fn identities(&self) -> &Mutex<Identities> {
+        &self.identities
     }
 
     /// What everybody may see.

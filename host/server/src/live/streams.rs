@@ -17,6 +17,19 @@ impl Live {
         self.with(|inner| inner.world.streaming(request))
     }
 
+    /// The user as whom `user` may act when they want to be `wanted`, or the answer to give instead.
+    ///
+    /// # Errors
+    /// See [`Live::with`].
+    pub fn impersonate(
+        &self,
+        user: &str,
+        wanted: &str,
+        only_user: bool,
+    ) -> Result<Result<String, Response>, ApiError> {
+        self.with(|inner| inner.world.impersonate(user, wanted, only_user))
+    }
+
     /// Begins a session; its number and what comes out of it, or why there is none.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! `/api/worlds/{id}/kube/...`: that world's Kubernetes API.
+//! `/api/worlds/{id}/kube/...`: that world's Kubernetes API, for its owner, and
+//! `/api/worlds/{id}/as/{capability}/kube/...`, for the user of a capability.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Answer, change, kube_streams};
-use crate::app::{App, Served};
+use crate::app::{App, Served, lock};
 use crate::error::ApiError;
 use crate::live::Live;
 
@@ -35,7 +36,7 @@ pub async fn root(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    answer(state.0, id, method, uri, headers, body).await
+    answer(state.0, Asker::owner(id), method, uri, headers, body).await
 }
 
 /// Any path of the API.
@@ -44,26 +45,108 @@ pub async fn handle(
     Path((id, _)): Path<(String, String)>,
     request: HttpRequest,
 ) -> Answer {
-    let target = target(&id, request.uri())?;
+    any(state.0, Asker::owner(id), request).await
+}
+
+/// The API without a path, for the user of a capability.
+pub async fn root_as(
+    state: State<Arc<App>>,
+    Path((id, capability)): Path<(String, String)>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let asker = Asker::of(&state.0, id, &capability)?;
+    answer(state.0, asker, method, uri, headers, body).await
+}
+
+/// Any path of the API, for the user of a capability.
+pub async fn handle_as(
+    state: State<Arc<App>>,
+    Path((id, capability, _)): Path<(String, String, String)>,
+    request: HttpRequest,
+) -> Answer {
+    let asker = Asker::of(&state.0, id, &capability)?;
+    any(state.0, asker, request).await
+}
+
+/// Who asks, of which world.
+struct Asker {
+    world: String,
+    user: String,
+    /// The path of the API that they use.
+    base: String,
+}
+
+impl Asker {
+    /// Whoever reaches the server without a capability.
+    fn owner(world: String) -> Asker {
+        Asker { base: format!("/api/worlds/{world}/kube"), world, user: "admin".into() }
+    }
+
+    fn of(app: &App, world: String, capability: &str) -> Result<Asker, ApiError> {
+        let live = app.world(&world)?;
+        let known = lock(live.identities());
+        // As for a world that is not there: a guess learns nothing.
+        let identity = known.of(capability).ok_or_else(|| {
+            ApiError::not_found(
+                "there is no such identity",
+                "Ask whoever gave you the address for a new one.",
+            )
+        })?;
+        Ok(Asker {
+            user: identity.name.clone(),
+            base: format!("/api/worlds/{world}/as/{capability}/kube"),
+            world,
+        })
+    }
+}
+
+async fn any(app: Arc<App>, asker: Asker, request: HttpRequest) -> Answer {
+    let target = target(&asker, request.uri())?;
     let path = target.split('?').next().unwrap_or("");
     if kube_streams::wanted(request.headers(), path) {
-        let mut asked = Request::new("GET", &target);
-        asked.user = "admin".into();
-        return kube_streams::serve(state.0, id, asked, request).await;
+        let mut asked = Request::new(request.method().as_str(), &target);
+        asked.user = match impersonated(&app, &asker, request.headers()).await? {
+            Ok(user) => user,
+            Err(refusal) => return to_http(refusal, app.world(&asker.world)?, None, false),
+        };
+        return kube_streams::serve(app, asker.world, asked, request).await;
     }
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let headers = request.headers().clone();
-    let body = Bytes::from_request(request, &state.0)
+    let body = Bytes::from_request(request, &app)
         .await
         .map_err(|e| ApiError::of_status(e.status(), e.body_text()))?;
-    answer(state.0, id, method, uri, headers, body).await
+    answer(app, asker, method, uri, headers, body).await
+}
+
+/// As whom the asker acts: `kubectl --as`.
+async fn impersonated(
+    app: &Arc<App>,
+    asker: &Asker,
+    headers: &HeaderMap,
+) -> Result<Result<String, Response>, ApiError> {
+    let named: Vec<&str> = headers
+        .keys()
+        .map(|name| name.as_str())
+        .filter(|name| name.starts_with("impersonate-"))
+        .collect();
+    if named.is_empty() {
+        return Ok(Ok(asker.user.clone()));
+    }
+    let wanted = headers.get("impersonate-user").and_then(|v| v.to_str().ok()).unwrap_or("");
+    let (user, wanted) = (asker.user.clone(), wanted.to_owned());
+    let only_user = named == ["impersonate-user"];
+    change(app, &asker.world, move |live| live.impersonate(&user, &wanted, only_user)).await
 }
 
 /// What is asked for below the world's Kubernetes API, as it was sent: segments may be encoded in
 /// ways that matter.
-fn target(id: &str, uri: &Uri) -> Result<String, ApiError> {
+fn target(asker: &Asker, uri: &Uri) -> Result<String, ApiError> {
     let whole = uri.path_and_query().map_or("", |p| p.as_str());
-    match whole.strip_prefix(&format!("/api/worlds/{id}/kube")) {
+    match whole.strip_prefix(&asker.base) {
         Some(rest) if rest.starts_with('/') => Ok(rest.to_owned()),
         Some(rest) => Ok(format!("/{rest}")),
         None => Err(ApiError::bad(
@@ -75,13 +158,13 @@ fn target(id: &str, uri: &Uri) -> Result<String, ApiError> {
 
 async fn answer(
     app: Arc<App>,
-    id: String,
+    asker: Asker,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let target = target(&id, &uri)?;
+    let target = target(&asker, &uri)?;
     let text = |name: header::HeaderName| {
         headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
     };
@@ -90,9 +173,12 @@ async fn answer(
     let verb = if head { "GET" } else { method.as_str() };
     let mut request = Request::new(verb, &target).with_body(&text(header::CONTENT_TYPE), body);
     request.accept = text(header::ACCEPT);
-    request.user = "admin".into();
-    let live = app.world(&id)?;
-    let response = change(&app, &id, move |live| live.api(request)).await?;
+    let live = app.world(&asker.world)?;
+    request.user = match impersonated(&app, &asker, &headers).await? {
+        Ok(user) => user,
+        Err(refusal) => return to_http(refusal, live, None, head),
+    };
+    let response = change(&app, &asker.world, move |live| live.api(request)).await?;
     let served = match response.body {
         Body::Full(_) => None,
         _ => Some(app.stream()?),
@@ -106,7 +192,8 @@ fn to_http(response: Response, live: Arc<Live>, served: Option<Served>, head: bo
         HttpResponse::builder().status(status).header(header::CONTENT_TYPE, response.content_type);
     for warning in &response.warnings {
         // RFC 7234, 5.5: the text is a quoted string.
-        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        let line = warning.replace(char::is_control, " ");
+        let quoted = line.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
             out = out.header(header::WARNING, value);
         }

@@ -1,5 +1,6 @@
 //! The HTTP API, one file for each part.
 
+mod identities;
 mod images;
 mod kube;
 mod kube_streams;
@@ -80,6 +81,15 @@ fn routes(limits: &Limits) -> Routes {
         .add("/api/worlds/{id}/kube", kube_methods, any(kube::root))
         .also("/api/worlds/{id}/kube/", any(kube::root))
         .add("/api/worlds/{id}/kube/{*path}", kube_methods, any(kube::handle))
+        .add("/api/worlds/{id}/as/{capability}/kube", kube_methods, any(kube::root_as))
+        .also("/api/worlds/{id}/as/{capability}/kube/", any(kube::root_as))
+        .add("/api/worlds/{id}/as/{capability}/kube/{*path}", kube_methods, any(kube::handle_as))
+        .add(
+            "/api/worlds/{id}/identities",
+            &["get", "post"],
+            get(identities::list).post(identities::issue),
+        )
+        .add("/api/worlds/{id}/identities/{name}", &["delete"], delete(identities::revoke))
         .add("/api/worlds/{id}/proxy/{target}", every, any(proxy::root).layer(proxied))
         .also("/api/worlds/{id}/proxy/{target}/", any(proxy::root).layer(proxied))
         .add("/api/worlds/{id}/proxy/{target}/{*path}", every, any(proxy::handle).layer(proxied))

@@ -3,6 +3,7 @@
 
 mod client;
 mod front;
+mod identities;
 mod streams;
 mod time;
 mod worlds;

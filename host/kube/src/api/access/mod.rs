@@ -4,10 +4,12 @@
 //! - this file: users, what they want, the refusal
 //! - `rules`: the roles' rules, as RBAC reads them
 //! - `reviews`: asking the server about it (`kubectl auth can-i`)
+//! - `impersonate`: acting as somebody else
 //! - `token`: service accounts' tokens
 //! - `defaults`: the roles that every cluster has
 
 mod defaults;
+mod impersonate;
 mod reviews;
 mod rules;
 pub mod token;
