@@ -1,11 +1,14 @@
 //! `/openapi/v3`, as far as kubectl reads it: which kinds there are, how they merge, and that the
 //! server validates fields, and what it all means.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
-use super::response::Response;
+use super::response::{Body, Response};
 use crate::schema::{self, prose};
 use crate::store::{Error, Row, Store};
 
@@ -27,24 +30,46 @@ pub(super) fn get(store: &Store, rest: &[&str]) -> Result<Response, Error> {
             format!("apis/{}/{}", r.group, r.version)
         }
     };
+    let mut groups: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for row in rows {
+        groups.entry(path(&row)).or_default().push(row);
+    }
     if rest.is_empty() {
-        let mut paths = Map::new();
-        for row in &rows {
-            let p = path(row);
-            // Custom kinds change while the server runs, and with them what clients may cache.
-            let hash =
-                if row.custom.is_some() { store.version().to_string() } else { "1.32".into() };
-            let url = format!("/openapi/v3/{p}?hash={hash}");
-            paths.insert(p, json!({"serverRelativeURL": url}));
-        }
-        return Ok(Response::json(200, &json!({"paths": paths})));
+        let paths: Map<String, Value> = groups
+            .into_iter()
+            .map(|(path, rows)| {
+                // Clients keep what has a hash for ever.
+                let hash = match rows.iter().any(|r| r.custom.is_some()) {
+                    true => store.version().to_string(),
+                    false => packed(&path, &rows).1,
+                };
+                let url = format!("/openapi/v3/{path}?hash={hash}");
+                (path, json!({"serverRelativeURL": url}))
+            })
+            .collect();
+        // A real server leaves it to Go to guess the type.
+        let index = json!({"paths": paths}).to_string();
+        return Ok(Response::text(200, index));
     }
     let wanted = rest.join("/");
-    let rows: Vec<Row> = rows.into_iter().filter(|r| path(r) == wanted).collect();
-    if rows.is_empty() {
-        return Err(Error::no_such_path());
+    let rows = groups.remove(&wanted).ok_or_else(Error::no_such_path)?;
+    if rows.iter().any(|r| r.custom.is_some()) {
+        return Ok(Response::json(200, &document(&wanted, &rows)));
     }
-    Ok(Response::json(200, &document(&wanted, &rows)))
+    let body = Body::Full(packed(&wanted, &rows).0);
+    Ok(Response { body, ..Response::json(200, &Value::Null) })
+}
+
+/// The document of kinds that never change, and its hash; made once.
+fn packed(path: &str, rows: &[Row]) -> (Bytes, String) {
+    static MADE: Mutex<BTreeMap<String, (Bytes, String)>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().expect("nothing panics while it holds this");
+    let entry = made.entry(path.to_owned()).or_insert_with(|| {
+        let text = document(path, rows).to_string();
+        let hash = Sha256::digest(&text).iter().take(16).map(|b| format!("{b:02X}")).collect();
+        (text.into(), hash)
+    });
+    entry.clone()
 }
 
 fn document(base: &str, rows: &[Row]) -> Value {

@@ -226,7 +226,8 @@ fn yaml_reads_octal_modes_and_refuses_bombs() {
 #[test]
 fn duplicate_keys_of_yaml_are_told_as_strictly_as_asked() {
     let c = cluster();
-    let body = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: dup}\ndata:\n  a: \"1\"\n  a: \"2\"\n";
+    let body =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: dup}\ndata:\n  a: \"1\"\n  a: \"2\"\n";
     let why = "yaml: unmarshal errors:\n  line 6: key \"a\" already set in map";
     let ask = |level: &str| {
         let target = format!("{MAPS}?dryRun=All&fieldValidation={level}");
@@ -237,7 +238,10 @@ fn duplicate_keys_of_yaml_are_told_as_strictly_as_asked() {
     };
     let (status, _, refused) = ask("Strict");
     let message = refused["message"].as_str().unwrap();
-    assert!(status == 400 && message.ends_with(&format!("strict decoding error: {why}")), "{message}");
+    assert!(
+        status == 400 && message.ends_with(&format!("strict decoding error: {why}")),
+        "{message}"
+    );
     for (level, warnings) in [("Warn", vec![why.to_owned()]), ("Ignore", Vec::new())] {
         let (status, said, made) = ask(level);
         assert_eq!((status, said, &made["data"]["a"]), (201, warnings, &json!("2")), "{level}");

@@ -178,12 +178,44 @@ async fn answer(
         Ok(user) => user,
         Err(refusal) => return to_http(refusal, live, None, head),
     };
-    let response = change(&app, &asker.world, move |live| live.api(request)).await?;
+    let pretty = pretty(&request, &headers);
+    // What is asked for by its hash never changes.
+    let lasting = request.path.starts_with("/openapi/v3/") && !request.param("hash").is_empty();
+    let mut response = change(&app, &asker.world, move |live| live.api(request)).await?;
+    if pretty {
+        response = indented(response);
+    }
+    let lasting = lasting && response.status == 200;
     let served = match response.body {
         Body::Full(_) => None,
         _ => Some(app.stream()?),
     };
-    to_http(response, live, served, head)
+    let mut answer = to_http(response, live, served, head)?;
+    let kept = if lasting { "public, immutable" } else { "no-cache, private" };
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
+    Ok(answer)
+}
+
+/// Whether people are to read the answer (`isPrettyPrint` of `k8s.io/apiserver`).
+fn pretty(request: &Request, headers: &HeaderMap) -> bool {
+    match request.param("pretty") {
+        "" => {
+            let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok());
+            let known = ["curl", "Wget", "Mozilla/5.0"];
+            agent.is_some_and(|a| known.iter().any(|k| a.starts_with(k)))
+        }
+        text => matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True"),
+    }
+}
+
+fn indented(mut response: Response) -> Response {
+    if let Body::Full(bytes) = &response.body
+        && response.content_type.starts_with("application/json")
+        && let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes)
+    {
+        response.body = Body::Full(format!("{value:#}").into());
+    }
+    response
 }
 
 fn to_http(response: Response, live: Arc<Live>, served: Option<Served>, head: bool) -> Answer {
