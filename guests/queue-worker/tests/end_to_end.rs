@@ -39,7 +39,12 @@ fn wait_for(port: u16) {
 
 fn broker() -> u16 {
     let port = port();
-    let words = [format!("--listen=127.0.0.1:{port}"), "--redis=-".into(), "--tries=2".into()];
+    let words = [
+        format!("--listen=127.0.0.1:{port}"),
+        "--redis=-".into(),
+        "--amqp=-".into(),
+        "--tries=2".into(),
+    ];
     start(queue::run, &queue::SPEC, &words);
     wait_for(port);
     port

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use podlab_guest::log;
 use podlab_guest::runtime::Flag;
 
+use crate::amqp::host::Host;
 use crate::journal::{Command, Journal};
 use crate::lists::{End, Lists};
 use crate::tasks::{Fate, Published, Task, Tasks};
@@ -20,11 +21,16 @@ pub struct Broker {
     pub lists: Lists,
     /// Queues of tasks.
     pub tasks: Tasks,
+    /// Exchanges and queues of AMQP.
+    pub amqp: Host,
     limit: usize,
     journal: Option<Journal>,
     born: Instant,
     bell: Flag,
-    /// Connections that speak RESP, ever.
+    roomy: Flag,
+    amqp_bytes: usize,
+    amqp_expiry: Option<Duration>,
+    /// Connections that speak RESP or AMQP, ever.
     pub clients: u64,
 }
 
@@ -38,10 +44,14 @@ impl Broker {
             lists: Lists::default(),
             // Beside the bound: a quarter of it for keys.
             tasks: Tasks::new(tries, (limit / 4).max(16 << 10)),
+            amqp: Host::default(),
             limit,
             journal: None,
             born: Instant::now(),
             bell: Flag::default(),
+            roomy: Flag::default(),
+            amqp_bytes: 0,
+            amqp_expiry: None,
             clients: 0,
         }
     }
@@ -74,9 +84,9 @@ impl Broker {
         self.born + age
     }
 
-    /// Bytes of lists and tasks.
+    /// Bytes of lists, tasks and messages.
     pub fn bytes(&self) -> usize {
-        self.lists.bytes() + self.tasks.bytes()
+        self.lists.bytes() + self.tasks.bytes() + self.amqp.bytes()
     }
 
     /// The bound on [`Broker::bytes`].
@@ -115,6 +125,31 @@ impl Broker {
     pub fn note(&mut self, words: &[&[u8]]) {
         let _logged = self.record(words);
         self.tidy();
+        std::mem::take(&mut self.roomy).raise();
+    }
+
+    /// Rings when there may be more room than before.
+    pub fn roomy(&self) -> Flag {
+        self.roomy.clone()
+    }
+
+    /// Writes down what AMQP must not forget; false if it cannot be written.
+    pub fn commit_amqp(&mut self) -> bool {
+        let mut written = true;
+        for words in std::mem::take(&mut self.amqp.log) {
+            let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+            written &= self.record(&words).is_ok();
+        }
+        self.tidy();
+        if self.amqp.bytes() < self.amqp_bytes {
+            std::mem::take(&mut self.roomy).raise();
+        }
+        self.amqp_bytes = self.amqp.bytes();
+        let expiry = self.amqp.next_expiry();
+        if std::mem::replace(&mut self.amqp_expiry, expiry) != expiry {
+            self.ring();
+        }
+        written
     }
 
     fn tidy(&mut self) {
@@ -206,8 +241,13 @@ impl Broker {
         n
     }
 
-    /// Lets come back what is due.
+    /// Lets come back what is due, and go what has expired.
     pub fn settle(&mut self) {
+        let now = self.now();
+        if self.amqp.next_expiry().is_some_and(|at| at <= now) {
+            self.amqp.expire(now);
+            self.commit_amqp();
+        }
         let fates = self.tasks.due(self.now());
         for (queue, fate) in &fates {
             let (Fate::Waits(id) | Fate::Dead(id)) = fate;
@@ -239,6 +279,8 @@ impl Broker {
                 put(&[b"RPUSH", key, element]);
             }
         }
+        out.extend(self.amqp.snapshot());
+        let mut put = |words: &[&[u8]]| out.push(words.iter().map(|w| w.to_vec()).collect());
         for (name, key, id) in self.tasks.keys() {
             put(&[b"KEY", name.as_bytes(), id.to_string().as_bytes(), key.as_bytes()]);
         }
@@ -278,10 +320,14 @@ impl Broker {
                 }
                 [b"DEL", key] => drop(self.lists.remove(key)),
                 [b"FLUSHALL"] => self.lists.clear(),
+                [word, ..] if word.starts_with(b"A") => {
+                    self.amqp.replay(&words, self.born.elapsed())?
+                }
                 words => queues.take(words)?,
             }
         }
         queues.into_tasks(&mut self.tasks);
+        self.amqp.log.clear();
         Ok(())
     }
 }

@@ -32,6 +32,27 @@ pub fn queue(broker: &Broker, name: &str) -> String {
     )
 }
 
+/// The queues of AMQP in figures.
+pub fn amqp(broker: &Broker) -> String {
+    let queues = broker.amqp.queues().map(|(name, queue)| {
+        let c = queue.counters;
+        format!(
+            "{}:{{\"ready\":{},\"unacked\":{},\"consumers\":{},\"published\":{},\"delivered\":{},\
+             \"acknowledged\":{},\"requeued\":{},\"dead\":{}}}",
+            json::string(name),
+            queue.ready.len(),
+            queue.unacked,
+            queue.consumers.len(),
+            c.published,
+            c.delivered,
+            c.acknowledged,
+            c.requeued,
+            c.dead
+        )
+    });
+    format!("{{{}}}", queues.collect::<Vec<_>>().join(","))
+}
+
 /// The dead of a queue, the oldest first.
 pub fn dead(broker: &Broker, name: &str) -> String {
     let dead = broker.tasks.queue(name).map(Queue::dead).into_iter().flatten();
@@ -79,11 +100,32 @@ pub fn metrics(broker: &mut Broker) -> String {
         });
         families.push(family(name, kind, help, samples.collect()));
     }
+    type ReadAmqp = fn(&crate::amqp::Queue) -> u64;
+    let each: [(&str, Kind, &str, ReadAmqp); 4] = [
+        ("queue_amqp_ready", Kind::Gauge, "Messages that wait", |q| q.ready.len() as u64),
+        ("queue_amqp_unacked", Kind::Gauge, "Messages handed out", |q| q.unacked as u64),
+        ("queue_amqp_published_total", Kind::Counter, "Messages that came in", |q| {
+            q.counters.published
+        }),
+        ("queue_amqp_dead_total", Kind::Counter, "Messages nobody wanted", |q| q.counters.dead),
+    ];
+    for (name, kind, help, read) in each {
+        let sample = |(queue, q): (&str, &crate::amqp::Queue)| {
+            let labels = BTreeMap::from([("queue".to_owned(), queue.to_owned())]);
+            Sample { name: name.to_owned(), labels, value: read(q) as f64 }
+        };
+        families.push(family(name, kind, help, broker.amqp.queues().map(sample).collect()));
+    }
     let bytes = Sample {
         name: "queue_bytes".into(),
         labels: BTreeMap::new(),
         value: broker.bytes() as f64,
     };
-    families.push(family("queue_bytes", Kind::Gauge, "Bytes of tasks and lists", vec![bytes]));
+    families.push(family(
+        "queue_bytes",
+        Kind::Gauge,
+        "Bytes of tasks, lists and messages",
+        vec![bytes],
+    ));
     exposition::write(&families, false)
 }

@@ -1,13 +1,15 @@
-//! A broker: queues of tasks over HTTP, and Redis' lists over RESP, in bounded memory.
+//! A broker: queues of tasks over HTTP, Redis' lists over RESP, and AMQP 0-9-1, in bounded memory.
 //!
 //! # Layout
 //! - `tasks`: taking, acknowledging, coming back, the dead
 //! - `lists`: lists with two ends
-//! - `broker`: both under one bound and one journal, and a bell for those who wait
+//! - `amqp`: exchanges, queues, consumers, as RabbitMQ has them
+//! - `broker`: all of them under one bound and one journal, and a bell for those who wait
 //! - `journal`, `replay`: what outlives the program
 //! - `web`, `figures`: the HTTP API; `redis`: the commands
 //! - this file: the command line and connections
 
+mod amqp;
 mod broker;
 mod figures;
 mod journal;
@@ -36,10 +38,12 @@ use redis::{MAX_ELEMENT, Outcome, Session};
 pub const SPEC: Spec = Spec {
     name: "queue",
     version: env!("CARGO_PKG_VERSION"),
-    about: "A broker: queues of tasks over HTTP, and Redis' lists over RESP, in bounded memory.",
+    about: "A broker in bounded memory: queues of tasks over HTTP, Redis' lists over RESP, and AMQP 0-9-1.",
     options: &[
         opt("listen", "ADDR", "0.0.0.0:8080", "where to speak HTTP"),
         opt("redis", "ADDR", "0.0.0.0:6379", "where to speak RESP 2 and 3; '-' for nowhere"),
+        opt("amqp", "ADDR", "0.0.0.0:5672", "where to speak AMQP 0-9-1; '-' for nowhere"),
+        opt("amqp-login", "USER:PASSWORD", "guest:guest", "what AMQP's clients log in with"),
         opt("memory", "BYTES", "8388608", "what tasks and lists may take; then it says no"),
         opt("tries", "N", "5", "a task that came back so often goes to the dead"),
         opt("visibility", "TIME", "30s", "a task taken comes back after this, unless it is said"),
@@ -62,11 +66,28 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
     let broker: Shared = Rc::new(RefCell::new(broker));
     let most = args.number::<usize>("connections")?.max(1);
     let (visibility, patience) = (args.duration("visibility")?, args.duration("patience")?);
+    // Raised when the connections of a protocol have ended.
+    let mut ends = Vec::new();
     if let Some(listener) = connections::listen(&args, "redis").await? {
-        let (broker, stop) = (broker.clone(), stop.clone());
+        let (broker, stop, end) = (broker.clone(), stop.clone(), Flag::default());
+        ends.push(end.clone());
         spawn(async move {
             let serve = |stream| converse(stream, broker.clone(), patience, stop.clone());
             connections::accept(listener, most, &stop, serve).await;
+            end.raise();
+        });
+    }
+    if let Some(listener) = connections::listen(&args, "amqp").await? {
+        let (broker, stop, end) = (broker.clone(), stop.clone(), Flag::default());
+        ends.push(end.clone());
+        let login = args.text("amqp-login");
+        spawn(async move {
+            let serve = |stream| {
+                let (broker, stop) = (broker.clone(), stop.clone());
+                amqp::connection::converse(stream, broker, login.clone(), patience, stop)
+            };
+            connections::accept(listener, most, &stop, serve).await;
+            end.raise();
         });
     }
     spawn(watch(broker.clone()));
@@ -77,7 +98,11 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
         let (broker, end) = (broker.clone(), end.clone());
         Box::pin(async move { web::answer(&broker, &request, visibility, &end).await })
     });
-    http::serve(listener, handler, limits, stop).await.map_err(|e| e.to_string())
+    let served = http::serve(listener, handler, limits, stop).await.map_err(|e| e.to_string());
+    for end in ends {
+        end.wait().await;
+    }
+    served
 }
 
 /// Lets tasks come back when their time is over, even if nobody asks.
@@ -85,7 +110,8 @@ async fn watch(broker: Shared) {
     loop {
         let (bell, due) = {
             let broker = broker.borrow();
-            let due = broker.tasks.next_due().map(|age| broker.instant(age));
+            let due = broker.tasks.next_due().into_iter().chain(broker.amqp.next_expiry()).min();
+            let due = due.map(|age| broker.instant(age));
             (broker.bell(), due)
         };
         match due {

@@ -210,10 +210,11 @@ fn stats(broker: &mut Broker) -> String {
         .map(|name| format!("{}:{}", json::string(name), crate::figures::queue(broker, name)))
         .collect();
     format!(
-        "{{\"bytes\":{},\"limit\":{},\"lists\":{},\"queues\":{{{}}}}}",
+        "{{\"bytes\":{},\"limit\":{},\"lists\":{},\"queues\":{{{}}},\"amqp\":{}}}",
         broker.bytes(),
         broker.limit(),
         broker.lists.count(),
-        queues.join(",")
+        queues.join(","),
+        crate::figures::amqp(broker)
     )
 }

@@ -17,6 +17,7 @@ fn start(more: &[&str]) -> [u16; 2] {
         .iter()
         .zip(ports)
         .map(|(name, port)| format!("--{name}=127.0.0.1:{port}"))
+        .chain(["--amqp=-".to_owned()])
         .chain(more.iter().map(|w| (*w).to_owned()))
         .collect();
     std::thread::spawn(move || {

@@ -45,6 +45,7 @@ fn stages() -> Vec<Stage> {
         stage("build", "guests, web app, binary", nothing, build),
         stage("units", "unit and integration tests of the host", nothing, units),
         stage("guests", "tests of the guests, run natively", nothing, guests),
+        stage("pika", "the AMQP client of Python against the broker", needs_pika, pika),
         stage("web", "tests of the web app, run natively", nothing, web),
         stage("scenarios", "the patterns' scenarios, 20 seeds each", nothing, scenarios),
         stage("lint", "the patterns' files, and their exercises", nothing, lint),
@@ -155,6 +156,14 @@ fn needs_deny() -> Option<String> {
 fn needs_kubectl() -> Option<String> {
     let there = shell::find("kubectl").is_some();
     (!there).then(|| "kubectl is not installed: https://kubernetes.io/docs/tasks/tools/".into())
+}
+
+fn needs_pika() -> Option<String> {
+    let mut python = Command::new("python3");
+    python.args(["-c", "import pika"]).stderr(std::process::Stdio::null());
+    let there = python.status().is_ok_and(|s| s.success());
+    (!there)
+        .then(|| "python3 has no pika: apt-get install python3-pika, or pip install pika".into())
 }
 
 fn needs_tshark() -> Option<String> {
@@ -268,6 +277,10 @@ fn units() -> Result<Count> {
 
 fn guests() -> Result<Count> {
     counted(guest_cargo("test", &["--workspace", "--no-fail-fast"]))
+}
+
+fn pika() -> Result<Count> {
+    counted(guest_cargo("test", &["-p", "queue", "--test", "pika"]))
 }
 
 fn web() -> Result<Count> {
