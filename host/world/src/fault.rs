@@ -253,6 +253,81 @@ impl Fault {
         })
     }
 
+    /// What is wrong with it whatever the world: the form of its targets, the bounds of its
+    /// numbers.
+    ///
+    /// # Errors
+    /// A sentence that says what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        let form = |target: &str, form: &str| {
+            let parts = target.split('/').collect::<Vec<_>>();
+            let right =
+                parts.len() == form.split('/').count() && parts.iter().all(|p| !p.is_empty());
+            right.then_some(()).ok_or_else(|| format!("{target:?} is no target: write {form}"))
+        };
+        let end = |end: &str| {
+            let one = !end.is_empty() && !end.contains('/');
+            if one { Ok(()) } else { form(end, "namespace/pod") }.map_err(|_| {
+                format!(
+                    "{end:?} is no end of a link: write namespace/pod, a node, `outside` or `*`"
+                )
+            })
+        };
+        let within = |name: &str, value: f64, most: f64| match (0.0..=most).contains(&value) {
+            true => Ok(()),
+            false => Err(format!("{name} is {value}: it must be from 0 to {most}")),
+        };
+        match self {
+            Fault::Kill { target }
+            | Fault::Pause { target }
+            | Fault::Resume { target }
+            | Fault::CpuFed { target }
+            | Fault::Oom { target }
+            | Fault::ClockSkew { target, .. }
+            | Fault::ClockRight { target } => form(target, "namespace/pod/container"),
+            Fault::CpuStarve { target, factor } => match factor {
+                2.. => form(target, "namespace/pod/container"),
+                _ => Err(format!("factor is {factor}: it says how many times slower: 2 and more")),
+            },
+            Fault::CrashOnWrite { target, volume, writes } => {
+                form(target, "namespace/pod/container")?;
+                if *writes == 0 || volume.is_empty() {
+                    return Err("it needs a volume, and writes of 1 or more".into());
+                }
+                Ok(())
+            }
+            Fault::Partition { a, b, .. } | Fault::Heal { a, b } => end(a).and_then(|()| end(b)),
+            Fault::Link { a, b, latency_ms, jitter_ms, loss, duplicate, .. } => {
+                end(a).and_then(|()| end(b))?;
+                within("loss", *loss, 1.0)?;
+                within("duplicate", *duplicate, 1.0)?;
+                // An hour: nothing waits that long.
+                within("latencyMs", *latency_ms, 3_600_000.0)?;
+                within("jitterMs", *jitter_ms, 3_600_000.0)
+            }
+            Fault::NodeDown { target } | Fault::NodeUp { target } => form(target, "node-1"),
+            Fault::DnsDown { target } | Fault::DnsUp { target } => match target.as_str() {
+                "*" => Ok(()),
+                pod => form(pod, "namespace/pod").map_err(|e| e + ", or \"*\" for all"),
+            },
+            Fault::VolumeFull { target }
+            | Fault::VolumeFreed { target }
+            | Fault::VolumeErrors { target }
+            | Fault::VolumeSlow { target, .. } => form(target, "namespace/pod/volume"),
+            Fault::ImagePull { target } | Fault::ImagePulls { target } => {
+                let named = !target.is_empty() && target.contains(':');
+                named.then_some(()).ok_or_else(|| {
+                    format!("{target:?} is no image: write it as manifests do, with its tag")
+                })
+            }
+            Fault::ControlPlaneSlow { factor } => match factor {
+                2..=1000 => Ok(()),
+                _ => Err(format!("factor is {factor}: how many times longer, 2 to 1000")),
+            },
+            Fault::ControlPlaneUsual {} => Ok(()),
+        }
+    }
+
     /// Reads `{"kind": "kill", "target": "default/web/main"}`.
     ///
     /// # Errors

@@ -12,21 +12,28 @@
 //! | `percentile(list, p)`, `sum(list)` | of numbers |
 //!
 //! and the variables `now` (seconds since the world began) and, in checks with `on`, `event`.
+//!
+//! # Layout
+//! - [`evaluator`]: the functions, over a history; `names`: what an expression speaks of;
+//!   `order`: maps are gone through in order
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
-use cel::{Context, ExecutionError, Value};
+use cel::Value;
+use cel::common::ast::IdedExpr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::history::{History, from_json};
-use crate::vocabulary::{EVENTS, meant};
+use crate::vocabulary::meant;
 
-/// The name of the function that puts the keys of a map in order; nobody can write it.
-const IN_ORDER: &str = "@inOrder";
+pub mod evaluator;
+mod names;
+mod order;
+
+pub use evaluator::Evaluator;
+use names::Names;
+use order::in_order;
 
 /// The longest expression, in bytes.
 const MAX_LENGTH: usize = 4096;
@@ -39,19 +46,6 @@ pub struct Expression {
     /// What it looks at, so that it is not asked again when only other things changed.
     reads: Reads,
     names: Arc<Names>,
-}
-
-/// The names in an expression.
-#[derive(Default)]
-struct Names {
-    /// Calls whose first argument is a text: "ready" and "web".
-    calls: Vec<(String, String)>,
-    /// Variables that no comprehension binds.
-    free: BTreeSet<String>,
-    /// Fields asked of `event`.
-    fields: BTreeSet<String>,
-    /// What `event.kind` is compared with.
-    kinds: BTreeSet<String>,
 }
 
 /// What an expression looks at.
@@ -233,245 +227,6 @@ impl Expression {
         }
         Value::resolve(&self.program, &context).map_err(|e| format!("`{}`: {e}", self.source))
     }
-}
-
-/// CEL leaves open in which order a map is gone through, and its library uses that freedom: what
-/// comprehensions range over is put in order first, so that a check says the same each time.
-fn in_order(e: &mut IdedExpr) {
-    match &mut e.expr {
-        Expr::Comprehension(c) => {
-            for part in [
-                &mut c.iter_range,
-                &mut c.accu_init,
-                &mut c.loop_cond,
-                &mut c.loop_step,
-                &mut c.result,
-            ] {
-                in_order(part);
-            }
-            let range = std::mem::take(&mut c.iter_range.expr);
-            let id = c.iter_range.id;
-            c.iter_range.expr = Expr::Call(CallExpr {
-                func_name: IN_ORDER.into(),
-                target: None,
-                args: vec![IdedExpr { id, expr: range }],
-            });
-        }
-        Expr::Select(s) => in_order(&mut s.operand),
-        Expr::Call(call) => {
-            call.target.iter_mut().for_each(|t| in_order(t));
-            call.args.iter_mut().for_each(in_order);
-        }
-        Expr::List(list) => list.elements.iter_mut().for_each(in_order),
-        Expr::Map(map) => map.entries.iter_mut().for_each(|e| entry_in_order(&mut e.expr)),
-        Expr::Struct(s) => s.entries.iter_mut().for_each(|e| entry_in_order(&mut e.expr)),
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => {}
-    }
-}
-
-fn entry_in_order(entry: &mut EntryExpr) {
-    match entry {
-        EntryExpr::StructField(field) => in_order(&mut field.value),
-        EntryExpr::MapEntry(entry) => {
-            in_order(&mut entry.key);
-            in_order(&mut entry.value);
-        }
-    }
-}
-
-impl Names {
-    fn visit(&mut self, e: &IdedExpr, bound: &mut Vec<String>) {
-        match &e.expr {
-            Expr::Ident(name) => {
-                if !name.starts_with('@') && !bound.contains(name) {
-                    self.free.insert(name.clone());
-                }
-            }
-            Expr::Select(select) => {
-                if is_event(&select.operand, bound) {
-                    self.fields.insert(select.field.clone());
-                }
-                self.visit(&select.operand, bound);
-            }
-            Expr::Call(call) => {
-                if let Some(Expr::Literal(LiteralValue::String(s))) =
-                    call.args.first().map(|a| &a.expr)
-                {
-                    self.calls.push((call.func_name.clone(), s.inner().to_owned()));
-                }
-                if let [a, b] = call.args.as_slice()
-                    && (call.func_name == "_==_" || call.func_name == "_!=_")
-                {
-                    for (field, text) in [(a, b), (b, a)] {
-                        if let (Expr::Select(s), Expr::Literal(LiteralValue::String(text))) =
-                            (&field.expr, &text.expr)
-                            && s.field == "kind"
-                            && is_event(&s.operand, bound)
-                        {
-                            self.kinds.insert(text.inner().to_owned());
-                        }
-                    }
-                }
-                for part in call.target.iter().map(|t| &**t).chain(&call.args) {
-                    self.visit(part, bound);
-                }
-            }
-            Expr::Comprehension(c) => {
-                self.visit(&c.iter_range, bound);
-                self.visit(&c.accu_init, bound);
-                let outer = bound.len();
-                bound.extend([c.iter_var.clone(), c.accu_var.clone()]);
-                bound.extend(c.iter_var2.clone());
-                for part in [&c.loop_cond, &c.loop_step, &c.result] {
-                    self.visit(part, bound);
-                }
-                bound.truncate(outer);
-            }
-            Expr::List(list) => list.elements.iter().for_each(|e| self.visit(e, bound)),
-            Expr::Map(map) => self.visit_entries(map.entries.iter().map(|e| &e.expr), bound),
-            Expr::Struct(s) => self.visit_entries(s.entries.iter().map(|e| &e.expr), bound),
-            Expr::Literal(_) | Expr::Unspecified => {}
-        }
-    }
-
-    fn visit_entries<'a>(
-        &mut self,
-        entries: impl Iterator<Item = &'a EntryExpr>,
-        bound: &mut Vec<String>,
-    ) {
-        for entry in entries {
-            match entry {
-                EntryExpr::StructField(field) => self.visit(&field.value, bound),
-                EntryExpr::MapEntry(entry) => {
-                    self.visit(&entry.key, bound);
-                    self.visit(&entry.value, bound);
-                }
-            }
-        }
-    }
-
-    /// What can never be true of any event is a mistake, not a check.
-    fn check(&self) -> Result<(), String> {
-        let variables = ["now", "event", "request"];
-        for name in &self.free {
-            if !variables.contains(&name.as_str()) && !STANDARD.contains(&name.as_str()) {
-                let meant = meant(name, variables);
-                return Err(format!(
-                    "there is no variable {name:?}{meant} There are now and, in checks with `on`, event"
-                ));
-            }
-        }
-        for kind in &self.kinds {
-            if !EVENTS.kinds.contains(&kind.as_str()) {
-                let meant = meant(kind, EVENTS.kinds.iter().copied());
-                return Err(format!(
-                    "no event is of the kind {kind:?}{meant} The kinds are {}",
-                    EVENTS.kinds.join(", ")
-                ));
-            }
-        }
-        for field in &self.fields {
-            if !EVENTS.fields.contains(field.as_str()) {
-                let meant = meant(field, EVENTS.fields.iter().copied());
-                let all: Vec<_> = EVENTS.fields.iter().copied().collect();
-                return Err(format!(
-                    "no event has a field {field:?}{meant} The fields are {}",
-                    all.join(", ")
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_event(e: &IdedExpr, bound: &[String]) -> bool {
-    matches!(&e.expr, Expr::Ident(name) if name == "event") && !bound.iter().any(|b| b == "event")
-}
-
-/// What expressions are evaluated in: the functions of the module's table, over one history.
-pub struct Evaluator {
-    history: History,
-    root: Context<'static, 'static>,
-}
-
-impl Evaluator {
-    /// Expressions that ask about `history`.
-    pub fn new(history: History) -> Evaluator {
-        let mut root = Context::default();
-        bind(&mut root, &history).expect("each function is declared once");
-        Evaluator { history, root }
-    }
-
-    /// What they ask about.
-    pub fn history(&self) -> &History {
-        &self.history
-    }
-}
-
-fn bind(context: &mut Context<'_, '_>, history: &History) -> Result<(), cel::DeclarationError> {
-    let h = history.clone();
-    context.add_function("pod", move |name: Arc<String>| h.object("Pod", &name))?;
-    let h = history.clone();
-    context.add_function("object", move |kind: Arc<String>, name: Arc<String>| {
-        h.object(&kind, &name)
-    })?;
-    let h = history.clone();
-    context.add_function("objects", move |kind: Arc<String>| h.objects(&kind))?;
-    let h = history.clone();
-    context.add_function("ready", move |pod: Arc<String>| h.ready(&pod))?;
-    let h = history.clone();
-    context.add_function("running", move |pod: Arc<String>, c: Arc<String>| h.running(&pod, &c))?;
-    let h = history.clone();
-    context
-        .add_function("restarts", move |pod: Arc<String>, c: Arc<String>| h.restarts(&pod, &c))?;
-    let h = history.clone();
-    context.add_function("requests", move |name: Arc<String>| h.requests(&name))?;
-    let h = history.clone();
-    context.add_function("last", move |name: Arc<String>| h.last(&name))?;
-    let h = history.clone();
-    context.add_function("logs", move |pod: Arc<String>, c: Arc<String>| h.logs(&pod, &c))?;
-    context.add_function(IN_ORDER, |range: Value| match range {
-        Value::Map(m) => {
-            let mut keys: Vec<_> = m.map.keys().cloned().collect();
-            keys.sort();
-            Value::List(Arc::new(keys.into_iter().map(Value::from).collect()))
-        }
-        other => other,
-    })?;
-    context.add_function("json", |text: Arc<String>| match serde_json::from_str(&text) {
-        Ok(value) => Ok(from_json(&value)),
-        Err(e) => Err(ExecutionError::function_error("json", e)),
-    })?;
-    context.add_function("lines", |text: Arc<String>| {
-        Value::List(Arc::new(text.lines().map(|l| Value::String(Arc::new(l.into()))).collect()))
-    })?;
-    context.add_function("sum", |list: Arc<Vec<Value>>| -> Result<f64, ExecutionError> {
-        Ok(numbers("sum", &list)?.iter().sum())
-    })?;
-    context.add_function("percentile", |list: Arc<Vec<Value>>, p: f64| {
-        let mut n = numbers("percentile", &list)?;
-        if n.is_empty() {
-            return Err(ExecutionError::function_error("percentile", "the list is empty"));
-        }
-        n.sort_by(f64::total_cmp);
-        // Nearest rank.
-        let rank = (p / 100.0 * n.len() as f64).ceil().clamp(1.0, n.len() as f64) as usize;
-        Ok(n[rank - 1])
-    })?;
-    Ok(())
-}
-
-fn numbers(function: &str, list: &[Value]) -> Result<Vec<f64>, ExecutionError> {
-    list.iter()
-        .map(|v| match v {
-            Value::Int(i) => Ok(*i as f64),
-            Value::UInt(u) => Ok(*u as f64),
-            Value::Float(f) => Ok(*f),
-            other => {
-                Err(ExecutionError::function_error(function, format!("{other:?} is not a number")))
-            }
-        })
-        .collect()
 }
 
 impl fmt::Debug for Expression {

@@ -1,0 +1,280 @@
+//! One scenario under one seed.
+//!
+//! # Layout
+//! - `steps`: does what is due; `faults`: breaks and mends; `load`: requests at a rate
+
+use std::collections::{BTreeMap, VecDeque};
+
+use podlab_sim::{Rng, Stop, Time};
+use podlab_trace::{Kind, Verdict, text};
+use podlab_world::options::NodeOptions;
+use podlab_world::{Fault, Images, Recording, World, WorldOptions};
+
+use crate::check::Monitor;
+use crate::expression::{Evaluator, Expression};
+use crate::history::History;
+use crate::outside::Clients;
+use crate::pattern::Pattern;
+use crate::report::{Decision, Recovery, Report};
+use crate::scenario::{PlannedFault, Scenario, Step};
+
+mod faults;
+mod load;
+mod steps;
+
+use load::LoadState;
+
+/// While the runner waits for something, it looks this often, in ns of virtual time.
+const TICK: u64 = 5_000_000;
+/// How many polls of the executor one turn takes at most.
+const BUDGET: u64 = 1_000_000;
+
+/// How many events before and after the one that decided a check are shown.
+const AROUND: u64 = 4;
+
+/// Runs scenarios.
+#[derive(Clone)]
+pub struct Runner {
+    images: Images,
+}
+
+/// What a run leaves behind.
+pub struct Finished {
+    /// The report.
+    pub report: Report,
+    /// The world as it stands at the end.
+    pub world: World,
+}
+
+impl Finished {
+    /// The recording of the run.
+    pub fn recording(&self) -> Recording {
+        self.world.recording().clone()
+    }
+}
+
+struct Run<'a> {
+    pattern: &'a Pattern,
+    scenario: &'a Scenario,
+    world: World,
+    evaluator: Evaluator,
+    monitors: Vec<Monitor>,
+    clients: Clients,
+    loads: BTreeMap<String, LoadState>,
+    mends: Vec<(u64, Fault)>,
+    /// Faults that lie ahead: when, what, for how long.
+    planned: Vec<(u64, PlannedFault)>,
+    /// What is broken now and can be mended.
+    broken: Vec<Fault>,
+    chosen: BTreeMap<String, Rng>,
+    steps: VecDeque<&'a Step>,
+    waiting: Option<Waiting<'a>>,
+    read: u64,
+    coverage: BTreeMap<String, u64>,
+    decisions: Vec<Decision>,
+    recoveries: Vec<Recovery>,
+}
+
+enum Waiting<'a> {
+    Until(u64),
+    Holds(&'a Expression, u64),
+    /// All was mended at the first instant; it must hold until the second.
+    Well(&'a Expression, u64, u64),
+    Answer(u64),
+    Load(String),
+}
+
+impl Runner {
+    /// A runner whose worlds can run `images`.
+    pub fn new(images: &Images) -> Runner {
+        Runner { images: images.clone() }
+    }
+
+    /// Runs `scenario` of `pattern` under `seed`, to its end or until a check fails.
+    pub fn run(&self, pattern: &Pattern, name: &str, scenario: &Scenario, seed: u64) -> Finished {
+        let nodes = (1..=scenario.world.nodes)
+            .map(|n| NodeOptions {
+                cores: scenario.world.cores,
+                ..NodeOptions::named(&format!("node-{n}"))
+            })
+            .collect();
+        let options = WorldOptions {
+            seed,
+            pattern: pattern.file.name.clone(),
+            nodes,
+            ..WorldOptions::default()
+        };
+        let world = World::new(&self.images, options);
+        let mut run = Run {
+            pattern,
+            scenario,
+            world,
+            evaluator: Evaluator::new(History::default()),
+            monitors: scenario.checks.iter().map(Monitor::new).collect(),
+            clients: Clients::default(),
+            loads: BTreeMap::new(),
+            mends: Vec::new(),
+            planned: Vec::new(),
+            broken: Vec::new(),
+            chosen: BTreeMap::new(),
+            steps: scenario.steps.iter().collect(),
+            waiting: None,
+            read: 0,
+            coverage: BTreeMap::new(),
+            decisions: Vec::new(),
+            recoveries: Vec::new(),
+        };
+        let error = run.go().err().unwrap_or_default();
+        run.finish(name, seed, error)
+    }
+}
+
+impl<'a> Run<'a> {
+    fn go(&mut self) -> Result<(), String> {
+        self.apply(&self.scenario.apply)?;
+        let timeout = self.scenario.timeout.0.as_nanos() as u64;
+        loop {
+            self.observe();
+            if self.monitors.iter().any(Monitor::has_failed) {
+                return Ok(());
+            }
+            self.proceed()?;
+            if self.steps.is_empty() && self.waiting.is_none() {
+                return Ok(());
+            }
+            let now = self.world.now().as_nanos();
+            if now >= timeout {
+                let left = self.steps.len() + usize::from(self.waiting.is_some());
+                return Err(format!(
+                    "the scenario did not come to its end within {}: {left} steps are left",
+                    self.scenario.timeout
+                ));
+            }
+            self.pass(self.next_wake(now).min(timeout))?;
+        }
+    }
+
+    /// Lets time pass until `to`.
+    fn pass(&mut self, to: u64) -> Result<(), String> {
+        loop {
+            match self.world.run_until(Time(to), BUDGET) {
+                Stop::Reached | Stop::Idle => return Ok(()),
+                Stop::Budget => {}
+                Stop::Livelock => {
+                    return Err(format!(
+                        "the world spins without moving time at {}",
+                        self.world.now()
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Takes in what has happened, and lets the checks look.
+    fn observe(&mut self) {
+        let trace = self.world.trace().clone();
+        loop {
+            let events = trace.read(self.read + 1, 4096);
+            let Some(last) = events.last() else { break };
+            self.read = last.seq;
+            for event in &events {
+                let changed = self.evaluator.history().take(event);
+                for monitor in &mut self.monitors {
+                    monitor.look(&self.evaluator, event, changed);
+                }
+            }
+        }
+        let now = self.world.now().as_nanos();
+        self.evaluator.history().advance(now);
+        for finished in self.clients.take(&mut self.world) {
+            let changed = self.evaluator.history().finished(&finished);
+            for monitor in &mut self.monitors {
+                monitor.look_outside(&self.evaluator, changed, now);
+            }
+        }
+        for load in self.loads.values_mut() {
+            load.open.retain(|id| self.clients.is_pending(*id));
+        }
+    }
+
+    fn next_wake(&self, now: u64) -> u64 {
+        let mut wake = match &self.waiting {
+            Some(Waiting::Until(at)) => *at,
+            Some(_) => now + TICK,
+            None => now,
+        };
+        if self.clients.pending() > 0 {
+            wake = wake.min(self.clients.next_deadline().unwrap_or(u64::MAX)).min(now + 10 * TICK);
+        }
+        for load in self.loads.values() {
+            if let Some(at) = load.next() {
+                wake = wake.min(at);
+            }
+        }
+        for at in self.mends.iter().map(|m| m.0).chain(self.planned.iter().map(|p| p.0)) {
+            wake = wake.min(at);
+        }
+        wake.max(now + 1)
+    }
+}
+
+impl Run<'_> {
+    fn finish(mut self, name: &str, seed: u64, error: String) -> Finished {
+        let now = self.world.now().as_nanos();
+        let mut checks: Vec<_> =
+            self.monitors.drain(..).map(|m| m.finish(&self.evaluator, now)).collect();
+        let verdict = Report::judge(&checks, &error);
+        let trace = self.world.trace().clone();
+        for check in checks.iter_mut().filter(|c| c.verdict != Verdict::Pass) {
+            let about = if check.event > 0 { check.event } else { trace.last() };
+            let events = trace.read(about.saturating_sub(AROUND).max(1), 2 * AROUND as usize + 1);
+            check.around =
+                trace.with_state(|state| events.iter().map(|e| text::line(state, e)).collect());
+        }
+        self.world.mark();
+        let report = Report {
+            pattern: self.pattern.file.name.clone(),
+            scenario: name.into(),
+            seed,
+            verdict,
+            checks,
+            error,
+            digest: trace.digest().iter().map(|b| format!("{b:02x}")).collect(),
+            events: trace.last(),
+            virtual_nanos: now,
+            faults: self.coverage,
+            decisions: self.decisions,
+            recoveries: self.recoveries,
+            options: options(&self.world),
+        };
+        for check in &report.checks {
+            let kind = Kind::Check {
+                name: check.name.clone(),
+                verdict: check.verdict,
+                expected: check.expected.clone(),
+                seen: check.seen.clone(),
+                event: check.event,
+            };
+            trace.emit(now, 0, kind);
+        }
+        Finished { report, world: self.world }
+    }
+}
+
+/// What the world was made with, for people.
+fn options(world: &World) -> BTreeMap<String, String> {
+    let o = world.options();
+    let mut out = BTreeMap::from([
+        ("seed".to_owned(), o.seed.to_string()),
+        ("epoch".into(), o.epoch.to_string()),
+        ("traceQuota".into(), o.trace_quota.to_string()),
+    ]);
+    for n in &o.nodes {
+        let what = format!(
+            "{} cores of {} fuel/s, {} bytes, {} pods",
+            n.cores, n.fuel_per_second, n.memory, n.pods
+        );
+        out.insert(format!("node {}", n.name), what);
+    }
+    out
+}
