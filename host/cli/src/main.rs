@@ -5,7 +5,7 @@
 //! - [`problem`]: errors as users see them, with exit codes
 //! - [`up`], [`mod@test`], [`replay`], [`record`], [`trace`] (and its
 //!   formats: [`mod@format`]), [`mod@diff`], [`list`], [`lint`],
-//!   [`exercise`], [`kubeconfig`]: one file for each command
+//!   [`exercise`], [`kubeconfig`], [`new`]: one file for each command
 #![warn(missing_docs)]
 // Real time and the real machine live here, outside the worlds.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
@@ -21,6 +21,7 @@ mod format;
 mod kubeconfig;
 mod lint;
 mod list;
+mod new;
 mod problem;
 mod record;
 mod replay;
@@ -63,6 +64,8 @@ enum Command {
     Exercise(exercise::Args),
     /// Prints a kubeconfig for a world of a running server.
     Kubeconfig(kubeconfig::Args),
+    /// Begins a pattern, an exercise or a scenario.
+    New(new::Args),
     /// Lists the patterns.
     Patterns(list::Args),
     /// Lists the images.
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Lint(args) => lint::run(args),
         Command::Exercise(args) => exercise::run(args),
         Command::Kubeconfig(args) => kubeconfig::run(args),
+        Command::New(args) => new::run(args),
         Command::Patterns(args) => list::patterns(&args),
         Command::Images(args) => list::images(&args),
         Command::Schema { format } => list::schema(format),

@@ -1,23 +1,36 @@
 //! `podlab test`: the scenarios.
+//!
+//! # Layout
+//! - `select`: which scenarios of which patterns; `runs`: on several threads; `twice`: in two
+//!   processes; `smallest`: shrinks what failed; `kept`: where recordings go
+//! - `output`, `junit`, `html` (with `picture`): reports
+//! - `look`: a run frozen at an instant, served; `watch`: again when files change
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use podlab_lab::{Catalogue, Pattern, Runner, Scenario};
-use podlab_server::app::pattern_images;
+use podlab_lab::scenario::Span;
+use podlab_lab::{Pattern, Runner, Scenario};
 
+mod html;
+mod junit;
+mod kept;
+mod look;
 mod output;
+mod picture;
 mod runs;
+mod select;
+mod smallest;
 mod twice;
+mod watch;
 
 use crate::embedded;
-use crate::problem::{Done, Problem};
+use crate::problem::Done;
 
 /// Runs scenarios, and says which checks hold.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  podlab test\n  podlab test patterns/sidecar --seeds 20\n  podlab test sidecar --scenario logs-survive --seed 7\n  podlab test --format json > report.json\n  podlab test sidecar --seeds 5 --check-determinism\n\nWithout a PATH: the patterns inside this binary. A PATH is a pattern's folder, a folder of patterns, or the name of a pattern inside this binary."
+    after_help = "Examples:\n  podlab test\n  podlab test patterns/sidecar --seeds 20\n  podlab test sidecar --scenario logs-survive --seed 7\n  podlab test my-pattern --watch\n  podlab test --seeds 50 --keep-going --report report.html\n  podlab test sidecar --scenario content-arrives --until 12s --open\n  podlab test --format json > report.json\n  podlab test sidecar --seeds 5 --check-determinism\n\nWithout a PATH: the patterns inside this binary. A PATH is a pattern's folder, a folder of patterns, or the name of a pattern inside this binary."
 )]
 pub struct Args {
     /// Folders, or names of patterns.
@@ -28,12 +41,18 @@ pub struct Args {
     /// Runs with this seed only.
     #[arg(long, conflicts_with = "seeds")]
     seed: Option<u64>,
-    /// Only scenarios of this name.
-    #[arg(long, value_name = "NAME")]
+    /// Only scenarios of this name; or a scenario's file, run against the one pattern chosen.
+    #[arg(long, value_name = "NAME|FILE.yaml")]
     scenario: Option<String>,
     /// Goes on after a seed that fails.
     #[arg(long)]
     keep_going: bool,
+    /// Does not look for the smallest scenario that fails as a run did.
+    #[arg(long)]
+    no_shrink: bool,
+    /// How many runs that may take.
+    #[arg(long, value_name = "N", default_value_t = podlab_lab::shrink::RUNS)]
+    shrink_runs: u32,
     /// Runs each seed in two processes, and stops at the first event that differs.
     #[arg(long)]
     check_determinism: bool,
@@ -46,9 +65,22 @@ pub struct Args {
     /// How to report.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Writes the recordings of runs that fail into this folder.
+    /// Writes one HTML page that needs nothing else.
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// Writes the recordings of runs that do not pass into this folder, and the scenarios as they
+    /// were run [default for what was shrunk: failures, below the state folder].
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// Stops one run at this instant of virtual time, for --open.
+    #[arg(long, value_name = "SPAN", value_parser = Span::parse, requires = "open")]
+    until: Option<Span>,
+    /// Serves one run, stopped where it ended or at --until: for the page, and for kubectl.
+    #[arg(long)]
+    open: bool,
+    /// Runs again whenever a file of the patterns changes.
+    #[arg(long, conflicts_with_all = ["check_determinism", "open"])]
+    watch: bool,
     /// Adds an image.
     #[arg(long, value_name = "NAME:TAG=FILE.wasm")]
     image: Vec<String>,
@@ -68,8 +100,8 @@ enum Format {
     Junit,
 }
 
+/// One scenario under one seed.
 struct Job<'a> {
-    order: usize,
     runner: &'a Runner,
     pattern: &'a Pattern,
     name: &'a str,
@@ -79,71 +111,30 @@ struct Job<'a> {
 
 /// Exit code 0 if all pass, 1 if one fails, 2 if it cannot be told.
 pub fn run(args: Args) -> Done {
-    let began = Instant::now();
     embedded::complete()?;
-    let state = embedded::state_dir(None);
-    let engine = embedded::engine(state.as_deref())?;
+    if args.watch {
+        return watch::run(&args);
+    }
+    once(&args)
+}
+
+fn once(args: &Args) -> Done {
+    let began = Instant::now();
+    let engine = embedded::engine(embedded::state_dir(None).as_deref())?;
     let images = embedded::images(&engine, &args.image)?;
-    let catalogue = chosen(&args.path)?;
-    let mut suites = Vec::new();
-    for pattern in catalogue.iter() {
-        let scenarios =
-            pattern.scenarios().map_err(|e| Problem::usage(e.to_string(), "Correct the file."))?;
-        let images = pattern_images(&engine, &images, pattern)
-            .map_err(|e| Problem::usage(e, "Add it with --image NAME:TAG=FILE.wasm."))?;
-        suites.push((pattern, Runner::new(&images), scenarios));
-    }
-    let seeds = match args.seed {
-        Some(seed) => seed..=seed,
-        None => 1..=args.seeds,
-    };
-    let mut jobs = VecDeque::new();
-    for (pattern, runner, scenarios) in &suites {
-        for (name, scenario) in scenarios {
-            if args.scenario.as_ref().is_some_and(|s| s != name)
-                || args.print_events.as_ref().is_some_and(|p| *p != pattern.file.name)
-            {
-                continue;
-            }
-            for seed in seeds.clone() {
-                jobs.push_back(Job { order: jobs.len(), runner, pattern, name, scenario, seed });
-            }
-        }
-    }
-    if jobs.is_empty() {
-        let names: Vec<&str> =
-            suites.iter().flat_map(|s| s.2.iter().map(|(n, _)| n.as_str())).collect();
-        return Err(Problem::usage(
-            "there is no scenario to run",
-            format!("There are: {}.", names.join(", ")),
-        ));
-    }
+    let suites = select::suites(&engine, &images, args)?;
+    let jobs = select::jobs(&suites, args)?;
     if args.print_events.is_some() {
         return twice::print(&jobs[0]);
     }
     if args.check_determinism {
-        return twice::compare(&jobs, &args);
+        return twice::compare(&jobs, args);
     }
-    let reports = runs::all(jobs, &args)?;
-    Ok(output::report(&reports, &args, began.elapsed().as_secs_f64()))
-}
-
-/// The patterns that the paths name.
-fn chosen(paths: &[PathBuf]) -> Result<Catalogue, Problem> {
-    if paths.is_empty() {
-        return embedded::catalogue(None);
+    if args.open {
+        return look::open(&jobs, args, &engine, &images);
     }
-    let mut all = Catalogue::default();
-    for path in paths {
-        if path.is_dir() {
-            all.extend(embedded::read_catalogue(path)?);
-            continue;
-        }
-        let inside = embedded::catalogue(None)?;
-        let name = path.to_string_lossy();
-        let pattern = embedded::pattern(&inside, &name)?;
-        let files = pattern.files.iter().map(|(p, b)| (format!("{name}/{p}"), b.clone())).collect();
-        all.extend(Catalogue::read(files).map_err(|e| Problem::usage(e.to_string(), ""))?);
-    }
-    Ok(all)
+    let folder = kept::Folder::of(args.record.as_deref());
+    let mut ran = runs::all(&jobs, args, folder.as_ref())?;
+    smallest::all(&mut ran, &jobs, args, folder.as_ref())?;
+    output::report(&ran, args, began.elapsed().as_secs_f64())
 }

@@ -5,10 +5,14 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 
+use podlab_lab::Catalogue;
 use podlab_server::app::NewWorld;
 use podlab_server::guard::Names;
 use podlab_server::live::Speed;
 use podlab_server::{App, Options, router};
+use podlab_wasm::Engine;
+use podlab_world::replay::{self, ReplayError};
+use podlab_world::{Images, World};
 use tokio::net::TcpListener;
 
 use crate::embedded;
@@ -47,6 +51,9 @@ pub struct Args {
     /// The seed of that world.
     #[arg(long, default_value_t = 1, requires = "pattern")]
     seed: u64,
+    /// Starts with the world of this recording, at its end: rewind it in the page.
+    #[arg(long, value_name = "FILE", conflicts_with = "pattern")]
+    recording: Option<PathBuf>,
     /// Where recordings and compiled programs are kept [default: $XDG_STATE_HOME/podlab].
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -59,22 +66,67 @@ pub fn run(args: Args) -> Done {
         .enable_all()
         .build()
         .map_err(|e| Problem::failed(format!("cannot start: {e}"), ""))?;
-    runtime.block_on(serve(args))
+    runtime.block_on(start(args))
 }
 
-async fn serve(args: Args) -> Done {
-    let address = SocketAddr::new(args.listen, args.port);
-    // The port first: when it is taken, the user should hear so at once.
-    let listener = TcpListener::bind(address).await.map_err(|e| {
+/// Serves `world`, paused, on any port that is free, until Ctrl-C.
+///
+/// # Errors
+/// If there is no such port, or no room.
+pub fn show(engine: &Engine, images: &Images, catalogue: Catalogue, world: World) -> Done {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Problem::failed(format!("cannot start: {e}"), ""))?;
+    runtime.block_on(async {
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        let listener = listen(address).await?;
+        let names = Names { allowed: Vec::new(), any_address: false };
+        // Nothing is kept: the run can be had again at any time.
+        let options = Options { names, state: None, ..Options::default() };
+        let (engine, images) = (engine.clone(), images.clone());
+        let app = App::new(engine, images, catalogue, embedded::page(), options);
+        let live = adopt(&app, world)?;
+        serve(app, listener, &format!("#/w/{live}"), true).await
+    })
+}
+
+/// Takes a world in, paused; its name is given back.
+fn adopt(app: &App, world: World) -> Result<String, Problem> {
+    let live = app.adopt(world, Speed::Paused).map_err(|e| Problem::usage(e.message, e.remedy))?;
+    Ok(live.id().to_owned())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Problem> {
+    TcpListener::bind(address).await.map_err(|e| {
         Problem::failed(
             format!("cannot listen on {address}: {e}"),
             "Is podlab running already? Choose another port with --port, or --port 0 for any.",
         )
-    })?;
-    let address = listener.local_addr().map_err(|e| Problem::failed(e.to_string(), ""))?;
+    })
+}
+
+async fn start(args: Args) -> Done {
+    // The port first: when it is taken, the user should hear so at once.
+    let listener = listen(SocketAddr::new(args.listen, args.port)).await?;
+    let mut world = None;
     let state = embedded::state_dir(args.state.as_deref());
-    let engine = embedded::engine(state.as_deref())?;
-    let images = embedded::images(&engine, &args.image)?;
+    let (engine, images) = match &args.recording {
+        Some(file) => {
+            let (engine, images, recording) =
+                crate::replay::open(file, &args.image, args.state.as_deref())?;
+            let cannot = |e: ReplayError| crate::replay::cannot(&e);
+            let mut again = replay::begin(&engine, &images, &recording).map_err(cannot)?;
+            replay::run(&mut again, recording.end()).map_err(cannot)?;
+            world = Some(again);
+            (engine, images)
+        }
+        None => {
+            let engine = embedded::engine(state.as_deref())?;
+            let images = embedded::images(&engine, &args.image)?;
+            (engine, images)
+        }
+    };
     let catalogue = embedded::catalogue(args.patterns.as_deref())?;
     let names = Names { allowed: args.allow_host.clone(), any_address: !args.listen.is_loopback() };
     let options = Options { names, state, ..Options::default() };
@@ -83,18 +135,28 @@ async fn serve(args: Args) -> Done {
         let new = NewWorld { pattern, seed: args.seed, speed: args.speed, epoch: None };
         app.create(new).map_err(|e| Problem::usage(e.message, e.remedy))?;
     }
+    let place = match world {
+        Some(world) => format!("#/w/{}", adopt(&app, world)?),
+        None => String::new(),
+    };
+    serve(app, listener, &place, !args.no_open).await
+}
+
+/// Serves until Ctrl-C; the page opens at `place`, in a browser if it is to.
+async fn serve(app: Arc<App>, listener: TcpListener, place: &str, browser: bool) -> Done {
+    let address = listener.local_addr().map_err(|e| Problem::failed(e.to_string(), ""))?;
     let host = match address.ip() {
         ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),
     };
-    let url = format!("http://{host}:{}/", address.port());
+    let url = format!("http://{host}:{}/{place}", address.port());
     println!("Podlab is at {url}");
     println!("Press Ctrl-C to stop.");
-    if !args.listen.is_loopback() {
+    if !address.ip().is_loopback() {
         eprintln!("Anyone who reaches {address} can use this server.");
     }
-    if !args.no_open {
+    if browser {
         open(&url);
     }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

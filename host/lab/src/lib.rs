@@ -6,7 +6,8 @@
 //! - [`exercise`]: exercises; [`lint`]: what is wrong with a pattern's folder
 //! - [`check`]: checks as monitors over the trace; [`expression`]: their language, CEL
 //! - `vocabulary`: the words expressions may use; [`history`]: what checks can ask about
-//! - [`run`]: one scenario under one seed; [`report`]: what came of it
+//! - [`run`]: one scenario under one seed; [`report`]: what came of it; [`mod@shrink`]: the smallest
+//!   scenario that fails in the same way
 //!
 //! # What this crate must never know
 //! HTTP servers, terminals. It reads no files: whoever calls it brings their contents.
@@ -23,6 +24,7 @@ pub mod pattern;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
 mod vocabulary;
 
 pub use exercise::Exercise;

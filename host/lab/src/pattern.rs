@@ -131,24 +131,7 @@ impl Pattern {
                 message: "this file is not UTF-8".into(),
             })?;
             let scenario = Scenario::parse(&file, text)?;
-            for manifest in scenario.apply.iter().chain(
-                crate::scenario::all_steps(&scenario.steps).into_iter().flat_map(|s| match s {
-                    crate::scenario::Step::Apply(files) => files.as_slice(),
-                    _ => &[],
-                }),
-            ) {
-                if !self.files.contains_key(manifest) {
-                    let line = text
-                        .lines()
-                        .position(|l| l.contains(manifest.as_str()))
-                        .map(|n| n as u64 + 1);
-                    return Err(ScenarioError {
-                        file,
-                        line,
-                        message: format!("apply: there is no file {manifest}"),
-                    });
-                }
-            }
+            scenario.files_in(self, text)?;
             out.push((name.to_owned(), scenario));
         }
         Ok(out)

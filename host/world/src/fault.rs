@@ -161,6 +161,25 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// All that [`Fault::name`] may say of something that begins.
+    pub const KINDS: [&'static str; 15] = [
+        "clockSkew",
+        "controlPlaneSlow",
+        "cpuStarve",
+        "crashOnWrite",
+        "dnsDown",
+        "imagePull",
+        "kill",
+        "link",
+        "nodeDown",
+        "oom",
+        "partition",
+        "pause",
+        "volumeErrors",
+        "volumeFull",
+        "volumeSlow",
+    ];
+
     /// The name of the kind: "kill".
     pub fn name(&self) -> &'static str {
         match self {

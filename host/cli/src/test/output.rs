@@ -1,4 +1,4 @@
-//! Reports: for people, for programs, for CI servers.
+//! Reports for people and for programs.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -6,34 +6,49 @@ use std::process::ExitCode;
 use podlab_lab::Report;
 use podlab_lab::report::vacuous;
 use podlab_trace::Verdict;
+use podlab_world::Fault;
 
-use super::{Args, Format};
+use super::junit::junit;
+use super::runs::Ran;
+use super::{Args, Format, html};
+use crate::problem::{Done, Problem};
 
 /// Prints what came of all runs, and says how the command ends: 0 if all passed, 1 if one
 /// failed, else 2.
-pub(super) fn report(reports: &[Report], args: &Args, seconds: f64) -> ExitCode {
+pub(super) fn report(ran: &[Ran], args: &Args, seconds: f64) -> Done {
+    let reports: Vec<Report> = ran.iter().map(|r| r.report.clone()).collect();
     let count = |v| reports.iter().filter(|r| r.verdict == v).count();
     let (passed, failed) = (count(Verdict::Pass), count(Verdict::Fail));
     let unknown = count(Verdict::Unknown);
-    let missed = vacuous(reports);
+    let missed = vacuous(&reports);
     let mut faults: BTreeMap<&str, u64> = BTreeMap::new();
     for (kind, n) in reports.iter().flat_map(|r| &r.faults) {
         *faults.entry(kind).or_default() += n;
     }
+    if let Some(path) = &args.report {
+        std::fs::write(path, html::page(ran, args, seconds)).map_err(|e| Problem::file(path, e))?;
+    }
     match args.format {
         Format::Json => {
+            let smallest: Vec<_> = ran.iter().filter_map(smallest).collect();
             let document = serde_json::json!({
                 "passed": passed, "failed": failed, "unknown": unknown, "seconds": seconds,
-                "vacuous": missed, "faults": faults, "reports": reports,
+                "vacuous": missed, "faults": faults, "smallest": smallest, "reports": reports,
             });
             println!("{document:#}");
         }
-        Format::Junit => println!("{}", junit(reports, &missed)),
+        Format::Junit => println!("{}", junit(&reports, &missed)),
         Format::Text => {
-            print_text(reports, args);
+            print_text(ran, args);
             if !faults.is_empty() {
                 let all: Vec<String> = faults.iter().map(|(k, n)| format!("{k} {n}")).collect();
-                println!("faults: {}", all.join(", "));
+                let none: Vec<&str> =
+                    Fault::KINDS.iter().copied().filter(|k| !faults.contains_key(k)).collect();
+                println!("faults: {}; never: {}", all.join(", "), none.join(", "));
+            }
+            recoveries(&reports);
+            if let Some(path) = &args.report {
+                println!("report: {}", path.display());
             }
             println!("in {seconds:.1} s");
             if unknown > 0 {
@@ -42,98 +57,49 @@ pub(super) fn report(reports: &[Report], args: &Args, seconds: f64) -> ExitCode 
             println!("{passed} passed, {failed} failed");
         }
     }
-    match (failed, unknown + missed.len()) {
+    Ok(match (failed, unknown + missed.len()) {
         (0, 0) => ExitCode::SUCCESS,
         (0, _) => ExitCode::from(2),
         _ => ExitCode::from(1),
-    }
+    })
 }
 
-/// JUnit's XML as CI servers read it: a suite for each scenario, a case for each seed.
-fn junit(reports: &[Report], missed: &[(String, String, String)]) -> String {
-    let mut suites: BTreeMap<(&str, &str), Vec<&Report>> = BTreeMap::new();
-    for report in reports {
-        suites.entry((&report.pattern, &report.scenario)).or_default().push(report);
-    }
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
-    for ((pattern, scenario), group) in suites {
-        let count = |v| group.iter().filter(|r| r.verdict == v).count();
-        let goals: Vec<&str> = missed
-            .iter()
-            .filter(|(p, s, _)| p == pattern && s == scenario)
-            .map(|(.., goal)| goal.as_str())
-            .collect();
-        out += &format!(
-            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">\n",
-            xml(&format!("{pattern}/{scenario}")),
-            group.len() + goals.len(),
-            count(Verdict::Fail),
-            count(Verdict::Unknown) + goals.len(),
-        );
-        for report in group {
-            out += &format!(
-                "    <testcase classname=\"{}.{}\" name=\"seed {}\" time=\"{:.3}\"",
-                xml(pattern),
-                xml(scenario),
-                report.seed,
-                report.virtual_nanos as f64 / 1e9
-            );
-            if report.verdict == Verdict::Pass {
-                out += "/>\n";
-                continue;
-            }
-            let mut lines = vec![report.error.clone()];
-            for c in report.checks.iter().filter(|c| c.verdict != Verdict::Pass && !c.goal) {
-                lines.push(format!("{}: expected {}; seen: {}", c.name, c.expected, c.seen));
-                lines.extend(c.around.iter().cloned());
-            }
-            lines.retain(|l| !l.is_empty());
-            let (what, text) = (lines.first().cloned().unwrap_or_default(), lines.join("\n"));
-            let tag = if report.verdict == Verdict::Fail { "failure" } else { "skipped" };
-            out += &format!(
-                ">\n      <{tag} message=\"{}\">{}</{tag}>\n    </testcase>\n",
-                xml(&what),
-                xml(&text)
-            );
-        }
-        for goal in goals {
-            out += &format!(
-                "    <testcase classname=\"{}.{}\" name=\"goal {}\"><skipped message=\"not reached under any seed\"/></testcase>\n",
-                xml(pattern),
-                xml(scenario),
-                xml(goal)
-            );
-        }
-        out += "  </testsuite>\n";
-    }
-    out + "</testsuites>"
+/// What a failure was shrunk to, for programs.
+fn smallest(ran: &Ran) -> Option<serde_json::Value> {
+    let found = ran.smallest.as_ref()?;
+    let s = &found.shrunk;
+    Some(serde_json::json!({
+        "pattern": s.report.pattern, "scenario": s.report.scenario, "seed": s.report.seed,
+        "runs": s.runs, "faults": s.faults.1, "steps": s.steps.1, "yaml": s.yaml,
+        "recording": found.recording,
+    }))
 }
 
-/// As text and attribute values of XML 1.0 take it; what XML cannot hold is left out.
-fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\n' | '\t' => out.push(c),
-            c if c < ' ' || c == '\u{fffe}' || c == '\u{ffff}' => {}
-            c => out.push(c),
+/// The longest time that each scenario took to recover.
+fn recoveries(reports: &[Report]) {
+    let mut longest: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for r in reports {
+        for recovery in &r.recoveries {
+            let entry = longest.entry((&r.pattern, &r.scenario)).or_default();
+            *entry = (*entry).max(recovery.took);
         }
     }
-    out
+    for ((pattern, scenario), took) in longest {
+        println!("recovery: {pattern}/{scenario} within {:.3} s", took as f64 / 1e9);
+    }
 }
 
 /// A line for each scenario, and what there is to say about each run that did not pass.
-fn print_text(reports: &[Report], args: &Args) {
-    let mut rest = reports;
-    while let Some(first) = rest.first() {
-        let same = |r: &&Report| (&r.pattern, &r.scenario) == (&first.pattern, &first.scenario);
+fn print_text(ran: &[Ran], args: &Args) {
+    let mut rest = ran;
+    while let Some(Ran { report: first, .. }) = rest.first() {
+        let same =
+            |r: &&Ran| (&r.report.pattern, &r.report.scenario) == (&first.pattern, &first.scenario);
         let n = rest.iter().take_while(same).count();
-        let (group, others) = rest.split_at(n);
+        let (all, others) = rest.split_at(n);
         rest = others;
+        let group: Vec<Report> = all.iter().map(|r| r.report.clone()).collect();
+        let group = group.as_slice();
         let passed = group.iter().filter(|r| r.verdict == Verdict::Pass).count();
         let failed = group.iter().any(|r| r.verdict == Verdict::Fail);
         let missed = vacuous(group);
@@ -151,7 +117,8 @@ fn print_text(reports: &[Report], args: &Args) {
         if args.show_options {
             group.iter().for_each(options);
         }
-        for report in group.iter().filter(|r| r.verdict != Verdict::Pass) {
+        for ran in all.iter().filter(|r| r.report.verdict != Verdict::Pass) {
+            let report = &ran.report;
             println!("     seed {}:", report.seed);
             if !report.error.is_empty() {
                 println!("       {}", report.error);
@@ -162,7 +129,8 @@ fn print_text(reports: &[Report], args: &Args) {
                 println!("         expected: {}", check.expected);
                 println!("         seen:     {}", check.seen);
                 if check.event > 0 {
-                    println!("         at event {}", check.event);
+                    let at = podlab_trace::text::time(check.at);
+                    println!("         at {at}, event {}", check.event);
                 }
                 let which = if check.event > 0 { "around it" } else { "the last events" };
                 if !check.around.is_empty() {
@@ -172,7 +140,19 @@ fn print_text(reports: &[Report], args: &Args) {
                     println!("           {}", shortened(line));
                 }
             }
-            println!("       again: {}", again(report, args));
+            if let Some(smallest) = &ran.smallest {
+                let s = &smallest.shrunk;
+                println!(
+                    "       the smallest scenario that fails in the same way ({} of {} faults, {} of {} steps, found in {} runs):",
+                    s.faults.1, s.faults.0, s.steps.1, s.steps.0, s.runs
+                );
+                for line in s.yaml.lines() {
+                    println!("         {line}");
+                }
+            }
+            for (what, command) in again(ran, args) {
+                println!("       {what} {command}");
+            }
         }
     }
 }
@@ -196,19 +176,40 @@ fn shortened(line: &str) -> String {
     line.chars().take(159).chain(['…']).collect()
 }
 
-/// The command that has this very run again.
-fn again(report: &Report, args: &Args) -> String {
+/// The commands that have this very run again, and show it.
+pub(super) fn again(ran: &Ran, args: &Args) -> Vec<(&'static str, String)> {
+    let report = &ran.report;
     let path = match args.path.as_slice() {
         [path] => path.display().to_string(),
         _ => report.pattern.clone(),
     };
-    let mut command = vec!["podlab".to_owned(), "test".into(), quoted(&path)];
-    command.extend(["--scenario".into(), quoted(&report.scenario)]);
-    command.extend(["--seed".into(), report.seed.to_string()]);
-    for image in &args.image {
-        command.extend(["--image".into(), quoted(image)]);
+    let images: Vec<String> =
+        args.image.iter().map(|image| format!(" --image {}", quoted(image))).collect();
+    let test = |scenario: &str| {
+        format!(
+            "podlab test {} --scenario {} --seed {}{}",
+            quoted(&path),
+            quoted(scenario),
+            report.seed,
+            images.concat()
+        )
+    };
+    let scenario = args.scenario.as_deref().unwrap_or(&report.scenario);
+    let mut out = vec![("again:   ", test(scenario))];
+    let decided = report.checks.iter().filter(|c| c.verdict == Verdict::Fail && c.event > 0);
+    let until = decided.map(|c| c.at).min().unwrap_or(report.virtual_nanos);
+    out.push(("look:    ", format!("{} --until {until}ns --open", test(scenario))));
+    let file = |path: &std::path::Path| quoted(&path.display().to_string());
+    if let Some(recording) = &ran.recording {
+        out.push(("replay:  ", format!("podlab replay {}", file(recording))));
     }
-    command.join(" ")
+    if let Some(smallest) = ran.smallest.as_ref().and_then(|s| s.recording.as_ref()) {
+        let yaml = smallest.with_extension("yaml");
+        out.push(("smallest:", test(&yaml.display().to_string())));
+        out.push(("replay:  ", format!("podlab replay {}", file(smallest))));
+        out.push(("in page: ", format!("podlab up --recording {}", file(smallest))));
+    }
+    out
 }
 
 /// As a shell takes it for one word.
@@ -223,11 +224,6 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn xml_holds_what_xml_can_hold() {
-        assert_eq!(xml("a<b & \"c\"\u{1}"), "a&lt;b &amp; &quot;c&quot;");
-    }
 
     #[test]
     fn words_survive_the_shell() {

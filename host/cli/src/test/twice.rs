@@ -1,7 +1,7 @@
 //! Each seed in two processes: is the trace the same?
 
-use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use podlab_trace::{Trace, text};
@@ -38,7 +38,7 @@ fn events(trace: &Trace, mut line: impl FnMut(&str) -> std::io::Result<()>) -> s
 }
 
 /// Runs each job here and in another process, whose time zone, locale and folder differ.
-pub(super) fn compare(jobs: &VecDeque<Job<'_>>, args: &Args) -> Done {
+pub(super) fn compare(jobs: &[Job<'_>], args: &Args) -> Done {
     let cannot = |e: std::io::Error| Problem::failed(format!("cannot run it twice: {e}"), "");
     let program = std::env::current_exe().map_err(cannot)?;
     for job in jobs {
@@ -58,7 +58,12 @@ pub(super) fn compare(jobs: &VecDeque<Job<'_>>, args: &Args) -> Done {
             });
             command.arg("--image").arg(absolute.unwrap_or_else(|| image.clone()));
         }
-        command.args(["--scenario", job.name, "--seed", &job.seed.to_string()]);
+        let file = args.scenario.as_deref().filter(|s| Path::new(s).is_file());
+        let scenario = match file {
+            Some(file) => std::fs::canonicalize(file).map_err(cannot)?.display().to_string(),
+            None => job.name.to_owned(),
+        };
+        command.args(["--scenario", &scenario, "--seed", &job.seed.to_string()]);
         command.args(["--print-events", &job.pattern.file.name]);
         command.env("TZ", "Asia/Tokyo").env("LANG", "ja_JP.UTF-8");
         command.current_dir(std::env::temp_dir()).stdout(Stdio::piped());

@@ -261,6 +261,7 @@ impl JsonSchema for Expression {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::History;
 
     fn value(source: &str) -> Result<Value, String> {
         Expression::compile(source)?.value(&Evaluator::new(History::default()), None)

@@ -44,6 +44,8 @@ pub struct Finished {
     pub report: Report,
     /// The world as it stands at the end.
     pub world: World,
+    /// The steps that were done, one after the other, with what the seed chose written out.
+    pub script: Vec<Step>,
 }
 
 impl Finished {
@@ -68,6 +70,8 @@ struct Run<'a> {
     broken: Vec<Fault>,
     chosen: BTreeMap<String, Rng>,
     steps: VecDeque<&'a Step>,
+    /// What was done so far.
+    script: Vec<Step>,
     waiting: Option<Waiting<'a>>,
     read: u64,
     coverage: BTreeMap<String, u64>,
@@ -92,6 +96,27 @@ impl Runner {
 
     /// Runs `scenario` of `pattern` under `seed`, to its end or until a check fails.
     pub fn run(&self, pattern: &Pattern, name: &str, scenario: &Scenario, seed: u64) -> Finished {
+        let mut run = self.begin(pattern, scenario, seed);
+        let error = run.go(u64::MAX).err().unwrap_or_default();
+        run.finish(name, seed, error)
+    }
+
+    /// The world of a run as it stands at `until`, or at the run's end if that is earlier, and why
+    /// the run ended, if in an error.
+    pub fn freeze(
+        &self,
+        pattern: &Pattern,
+        scenario: &Scenario,
+        seed: u64,
+        until: Time,
+    ) -> (World, Option<String>) {
+        let mut run = self.begin(pattern, scenario, seed);
+        let error = run.go(until.as_nanos()).err();
+        run.world.mark();
+        (run.world, error)
+    }
+
+    fn begin<'a>(&self, pattern: &'a Pattern, scenario: &'a Scenario, seed: u64) -> Run<'a> {
         let nodes = (1..=scenario.world.nodes)
             .map(|n| NodeOptions {
                 cores: scenario.world.cores,
@@ -105,7 +130,7 @@ impl Runner {
             ..WorldOptions::default()
         };
         let world = World::new(&self.images, options);
-        let mut run = Run {
+        Run {
             pattern,
             scenario,
             world,
@@ -118,19 +143,19 @@ impl Runner {
             broken: Vec::new(),
             chosen: BTreeMap::new(),
             steps: scenario.steps.iter().collect(),
+            script: Vec::new(),
             waiting: None,
             read: 0,
             coverage: BTreeMap::new(),
             decisions: Vec::new(),
             recoveries: Vec::new(),
-        };
-        let error = run.go().err().unwrap_or_default();
-        run.finish(name, seed, error)
+        }
     }
 }
 
 impl<'a> Run<'a> {
-    fn go(&mut self) -> Result<(), String> {
+    /// Until the steps are through, a check has failed, or it is `stop` (in ns).
+    fn go(&mut self, stop: u64) -> Result<(), String> {
         self.apply(&self.scenario.apply)?;
         let timeout = self.scenario.timeout.0.as_nanos() as u64;
         loop {
@@ -150,7 +175,10 @@ impl<'a> Run<'a> {
                     self.scenario.timeout
                 ));
             }
-            self.pass(self.next_wake(now).min(timeout))?;
+            if now >= stop {
+                return Ok(());
+            }
+            self.pass(self.next_wake(now).min(timeout).min(stop))?;
         }
     }
 
@@ -257,7 +285,7 @@ impl Run<'_> {
             };
             trace.emit(now, 0, kind);
         }
-        Finished { report, world: self.world }
+        Finished { report, world: self.world, script: self.script }
     }
 }
 

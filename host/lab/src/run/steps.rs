@@ -5,7 +5,7 @@ use podlab_sim::{Rng, Time};
 use super::load::{LoadState, load_total};
 use super::{Run, Waiting};
 use crate::report::{Decision, Recovery};
-use crate::scenario::Step;
+use crate::scenario::{FaultBudget, Step};
 
 /// No more steps lie ahead at once.
 const MAX_STEPS: usize = 100_000;
@@ -83,6 +83,10 @@ impl<'a> Run<'a> {
     }
 
     fn step(&mut self, step: &'a Step, now: u64) -> Result<(), String> {
+        // As it is done: without repeats, choices and draws.
+        if !matches!(step, Step::Repeat(_) | Step::OneOf(_) | Step::Faults(_)) {
+            self.script.push(step.clone());
+        }
         match step {
             Step::Apply(files) => self.apply(files)?,
             Step::Delete(object) => {
@@ -157,6 +161,11 @@ impl<'a> Run<'a> {
                 let mut rng = Rng::named(self.world.options().seed, &stream);
                 let plan = budget.draw(&mut rng);
                 self.chosen.insert(stream.clone(), rng);
+                if !plan.is_empty() {
+                    let (from, until) = (budget.from, budget.until);
+                    let drawn = FaultBudget { budget: Vec::new(), plan: plan.clone(), from, until };
+                    self.script.push(Step::Faults(drawn));
+                }
                 for p in plan {
                     let at = now + p.at.0.as_nanos() as u64;
                     let lasts = p.duration.map(|d| format!(" for {d}")).unwrap_or_default();

@@ -30,10 +30,14 @@ pub struct FaultBudget {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plan: Vec<PlannedFault>,
     /// Nothing breaks before.
-    #[serde(default = "at_once")]
+    #[serde(default = "at_once", skip_serializing_if = "is_at_once")]
     pub from: Span,
     /// Nothing breaks after; what is broken then is mended when its time comes.
     pub until: Span,
+}
+
+fn is_at_once(span: &Span) -> bool {
+    *span == at_once()
 }
 
 fn at_once() -> Span {

@@ -29,7 +29,22 @@ pub use step::{
     Load, ObjectRef, OneOf, Patch, Profile, Recover, Repeat, Request, Scale, Step, TcpRequest, Wait,
 };
 
+use crate::pattern::Pattern;
+use crate::vocabulary::meant;
 use read::line_of;
+
+/// Fields of faults that have their usual value, as they are written.
+const USUAL: [&str; 9] = [
+    "oneWay: false",
+    "latencyMs: 0.0",
+    "jitterMs: 0.0",
+    "loss: 0.0",
+    "duplicate: 0.0",
+    "latencyMs: 0",
+    "jitterMs: 0",
+    "loss: 0",
+    "bandwidth: 0",
+];
 
 /// A text in both languages.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +56,13 @@ pub struct Text {
     pub ja: String,
 }
 
+impl Text {
+    /// Whether nothing is said in either language.
+    pub fn is_empty(&self) -> bool {
+        self.en.is_empty() && self.ja.is_empty()
+    }
+}
+
 /// A scenario: what is done to a world, and what must hold.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -48,20 +70,20 @@ pub struct Scenario {
     /// What it is called.
     pub title: Text,
     /// The claim that it proves.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
     pub claim: Text,
     /// The cluster, where it is not the usual one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ClusterSpec::is_usual")]
     pub world: ClusterSpec,
     /// Manifests of the pattern that are applied at the beginning, in this order.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub apply: Vec<String>,
     /// What is done, one after the other.
     pub steps: Vec<Step>,
     /// What must hold.
     pub checks: Vec<Check>,
     /// The scenario has failed if its steps are not through after this long, in virtual time.
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "ten_minutes", skip_serializing_if = "is_ten_minutes")]
     pub timeout: Span,
     /// The file it was read from, for messages.
     #[serde(skip)]
@@ -78,10 +100,20 @@ pub struct ClusterSpec {
     pub cores: u32,
 }
 
+impl ClusterSpec {
+    fn is_usual(&self) -> bool {
+        *self == ClusterSpec::default()
+    }
+}
+
 impl Default for ClusterSpec {
     fn default() -> ClusterSpec {
         ClusterSpec { nodes: 3, cores: 4 }
     }
+}
+
+fn is_ten_minutes(span: &Span) -> bool {
+    *span == ten_minutes()
 }
 
 fn ten_minutes() -> Span {
@@ -102,6 +134,53 @@ impl Scenario {
             message,
         })?;
         Ok(scenario)
+    }
+
+    /// Whether the files that it applies are there; `text` is its own file.
+    ///
+    /// # Errors
+    /// The first that is missing.
+    pub fn files_in(&self, pattern: &Pattern, text: &str) -> Result<(), ScenarioError> {
+        let applied = all_steps(&self.steps).into_iter().flat_map(|s| match s {
+            Step::Apply(files) => files.as_slice(),
+            _ => &[],
+        });
+        for file in self.apply.iter().chain(applied) {
+            if !pattern.files.contains_key(file) {
+                let known = pattern.files.keys().map(String::as_str);
+                let meant = meant(file, known.filter(|f| f.starts_with("manifests/")));
+                let message = format!("apply: there is no file {file}{meant}");
+                let line = line_of(text, file);
+                return Err(ScenarioError { file: self.file.clone(), line, message });
+            }
+        }
+        Ok(())
+    }
+
+    /// It as a file that [`Scenario::parse`] reads again.
+    ///
+    /// # Errors
+    /// If it cannot be written, or would not mean the same when read.
+    pub fn to_yaml(&self) -> Result<String, String> {
+        let whole = serde_saphyr::to_string(self).map_err(|e| e.to_string())?;
+        let same = |text: &str| {
+            let read = Scenario::parse(&self.file, text).map_err(|e| e.to_string())?;
+            let same = format!("{read:?}") == format!("{self:?}");
+            same.then_some(()).ok_or_else(|| "it would mean something else when read".to_owned())
+        };
+        // Faults write all their fields, since recordings need them; people do not.
+        let short: String = whole.lines().filter(|l| !USUAL.contains(&l.trim())).fold(
+            String::new(),
+            |mut text, line| {
+                text += line;
+                text.push('\n');
+                text
+            },
+        );
+        match same(&short) {
+            Ok(()) => Ok(short),
+            Err(_) => same(&whole).map(|()| whole),
+        }
     }
 
     /// The JSON Schema of the format.
@@ -196,5 +275,24 @@ checks:
         assert_eq!(error.line, Some(6));
         assert!(error.message.contains("proves nothing"));
         assert!(read_yaml::<Scenario>("s.yaml", &" ".repeat((1 << 20) + 1)).is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        let steps = "\
+steps:
+  - apply: [manifests/web.yaml]
+  - sleep: 1s500ms
+  - fault: {link: {a: '*', b: outside, latencyMs: 20.0}}
+  - faultFor: {fault: {partition: {a: '*', b: default/web}}, for: 5s}
+  - faults: {until: 20s, plan: [{at: 1s, fault: {kill: {target: default/web/main}}}]}
+  - oneOf: {name: n, choices: [[{mark: a}], []]}
+  - patch: {kind: Pod, name: web, merge: {metadata: {labels: {a: null}}}}
+";
+        let text = GOOD.replacen("steps:\n", steps, 1);
+        let scenario = Scenario::parse("s.yaml", &text).unwrap();
+        let yaml = scenario.to_yaml().unwrap();
+        assert!(!yaml.contains("bandwidth") && !yaml.contains("oneWay"), "{yaml}");
+        assert!(yaml.contains("sleep: 1s500ms") && !yaml.contains("namespace"), "{yaml}");
     }
 }

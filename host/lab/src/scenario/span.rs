@@ -50,7 +50,15 @@ impl Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        let (seconds, ns) = (self.0.as_secs(), self.0.subsec_nanos());
+        match (seconds, ns) {
+            (s, 0) if s >= 60 && s % 60 == 0 => write!(f, "{}m", s / 60),
+            (s, 0) => write!(f, "{s}s"),
+            (0, n) if n % 1_000_000 == 0 => write!(f, "{}ms", n / 1_000_000),
+            (s, n) if n % 1_000_000 == 0 => write!(f, "{s}s{}ms", n / 1_000_000),
+            (0, n) => write!(f, "{n}ns"),
+            (s, n) => write!(f, "{s}s{n}ns"),
+        }
     }
 }
 
@@ -92,4 +100,37 @@ pub(super) fn five_seconds() -> Span {
 /// Whole milliseconds, so that plans can be read and written.
 pub(super) fn millis(d: Duration) -> Duration {
     Duration::from_millis(d.as_millis() as u64)
+}
+
+/// Whether a field has its usual value and need not be written.
+pub(super) fn is_one_minute(span: &Span) -> bool {
+    *span == one_minute()
+}
+
+/// Whether a field has its usual value and need not be written.
+pub(super) fn is_five_seconds(span: &Span) -> bool {
+    *span == five_seconds()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_written_as_they_are_read() {
+        for (text, shown) in [
+            ("250ms", "250ms"),
+            ("90s", "90s"),
+            ("1m30s", "90s"),
+            ("2h", "120m"),
+            ("1.5s", "1s500ms"),
+            ("20us", "20000ns"),
+            ("1s5ns", "1s5ns"),
+            ("0s", "0s"),
+        ] {
+            let span = Span::parse(text).unwrap();
+            assert_eq!(span.to_string(), shown);
+            assert_eq!(Span::parse(shown).unwrap(), span);
+        }
+    }
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fault::{FaultBudget, FaultFor};
-use super::span::{Span, five_seconds, one_minute};
+use super::span::{Span, five_seconds, is_five_seconds, is_one_minute, one_minute};
 use crate::expression::Expression;
 
 /// One thing that is done.
@@ -59,7 +59,7 @@ pub struct Patch {
     /// Its name.
     pub name: String,
     /// Its namespace.
-    #[serde(default = "default_namespace")]
+    #[serde(default = "default_namespace", skip_serializing_if = "is_default_namespace")]
     pub namespace: String,
     /// What changes (RFC 7386: null removes a field).
     pub merge: serde_json::Value,
@@ -74,7 +74,7 @@ pub struct Scale {
     /// Its name.
     pub name: String,
     /// Its namespace.
-    #[serde(default = "default_namespace")]
+    #[serde(default = "default_namespace", skip_serializing_if = "is_default_namespace")]
     pub namespace: String,
     /// How many.
     pub replicas: u32,
@@ -94,7 +94,7 @@ pub struct TcpRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<String>,
     /// How long to wait for the answer.
-    #[serde(default = "five_seconds")]
+    #[serde(default = "five_seconds", skip_serializing_if = "is_five_seconds")]
     pub timeout: Span,
 }
 
@@ -125,7 +125,7 @@ pub struct Recover {
     /// What must hold.
     pub until: Expression,
     /// How soon.
-    #[serde(default = "one_minute")]
+    #[serde(default = "one_minute", skip_serializing_if = "is_one_minute")]
     pub within: Span,
 }
 
@@ -176,7 +176,7 @@ pub struct ObjectRef {
     /// Its name.
     pub name: String,
     /// Its namespace.
-    #[serde(default = "default_namespace")]
+    #[serde(default = "default_namespace", skip_serializing_if = "is_default_namespace")]
     pub namespace: String,
 }
 
@@ -191,7 +191,7 @@ pub struct Wait {
     /// What must hold.
     pub until: Expression,
     /// For how long to wait at most.
-    #[serde(default = "one_minute")]
+    #[serde(default = "one_minute", skip_serializing_if = "is_one_minute")]
     pub within: Span,
 }
 
@@ -204,20 +204,32 @@ pub struct Request {
     /// `service.namespace:port` (the namespace may be left out), or `pod-ip:port`.
     pub to: String,
     /// The path.
-    #[serde(default = "slash")]
+    #[serde(default = "slash", skip_serializing_if = "is_slash")]
     pub path: String,
     /// The method.
-    #[serde(default = "get")]
+    #[serde(default = "get", skip_serializing_if = "is_get")]
     pub method: String,
     /// Headers beside Host, Content-Length and Connection.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub headers: std::collections::BTreeMap<String, String>,
     /// The body.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
     /// How long to wait for the answer.
-    #[serde(default = "five_seconds")]
+    #[serde(default = "five_seconds", skip_serializing_if = "is_five_seconds")]
     pub timeout: Span,
+}
+
+fn is_default_namespace(namespace: &str) -> bool {
+    namespace == "default"
+}
+
+fn is_slash(path: &str) -> bool {
+    path == "/"
+}
+
+fn is_get(method: &str) -> bool {
+    method == "GET"
 }
 
 fn slash() -> String {

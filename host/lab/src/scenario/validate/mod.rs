@@ -126,7 +126,7 @@ mod tests {
         assert!(error(most).contains("at most 100000 are done"), "{}", error(most));
         assert!(error("{sleep: 11m}").contains("they never come to their end"));
         assert!(error("{repeat: {times: 100, steps: [{sleep: 6s}]}}").contains("sleep for 600s"));
-        assert!(error("{at: 10m}").contains("timeout is 600s"));
+        assert!(error("{at: 10m}").contains("timeout is 10m"));
         assert_eq!(error("{at: 9m}"), "");
         assert!(error("{repeat: {times: 5, steps: []}}").contains("repeat.steps is empty"));
     }
