@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use podlab_lab::Report;
 use podlab_lab::report::vacuous;
+use podlab_lab::scenario::Span;
 use podlab_trace::Verdict;
 use podlab_world::Fault;
 
@@ -198,7 +199,8 @@ pub(super) fn again(ran: &Ran, args: &Args) -> Vec<(&'static str, String)> {
     let mut out = vec![("again:   ", test(scenario))];
     let decided = report.checks.iter().filter(|c| c.verdict == Verdict::Fail && c.event > 0);
     let until = decided.map(|c| c.at).min().unwrap_or(report.virtual_nanos);
-    out.push(("look:    ", format!("{} --until {until}ns --open", test(scenario))));
+    let until = Span(std::time::Duration::from_nanos(until));
+    out.push(("look:    ", format!("{} --until {until} --open", test(scenario))));
     let file = |path: &std::path::Path| quoted(&path.display().to_string());
     if let Some(recording) = &ran.recording {
         out.push(("replay:  ", format!("podlab replay {}", file(recording))));

@@ -16,7 +16,7 @@ pub struct Check {
     /// A short name, unique in the scenario.
     pub name: String,
     /// What it means, for people.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
     pub means: Text,
     /// Must hold at some instant of the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -96,6 +96,8 @@ pub(super) fn without(scenario: &Scenario, parts: &[Part]) -> Scenario {
 /// What can be halved.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Measure {
+    /// When the faults of a plan begin, and how long they last.
+    Plan,
     /// How long loads last.
     Load,
     /// How long the scenario sleeps.
@@ -105,7 +107,8 @@ pub(super) enum Measure {
 }
 
 /// In the order in which they are halved.
-pub(super) const MEASURES: [Measure; 3] = [Measure::Load, Measure::Sleep, Measure::Nodes];
+pub(super) const MEASURES: [Measure; 4] =
+    [Measure::Plan, Measure::Load, Measure::Sleep, Measure::Nodes];
 
 /// `scenario` with half of a measure, unless there is little of it already.
 pub(super) fn halved(
@@ -124,6 +127,21 @@ pub(super) fn halved(
         }
     };
     match measure {
+        Measure::Plan => {
+            for step in &mut out.steps {
+                let Step::Faults(f) = step else { continue };
+                for planned in &mut f.plan {
+                    half(&mut planned.at, Duration::from_millis(100));
+                    if let Some(lasts) = &mut planned.duration {
+                        half(lasts, Duration::from_millis(100));
+                    }
+                }
+                // All of it lies within the step's time, as before.
+                let last = f.plan.iter().map(|p| p.at.0).max().unwrap_or_default();
+                f.until = Span(last + Duration::from_millis(1)).min(f.until);
+                f.from = Span::default();
+            }
+        }
         Measure::Load => {
             for step in &mut out.steps {
                 if let Step::Load(load) = step
