@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -30,6 +31,25 @@ impl Reactor {
     fn id(&self) -> u64 {
         self.next.set(self.next.get() + 1);
         self.next.get()
+    }
+
+    /// Runs the next task that is ready, or waits until one is. Returns a task that could not be run
+    /// because it is running.
+    fn step(&self) -> Option<u64> {
+        let next = self.ready.lock().expect("no holder of this lock panics").pop_front();
+        let Some(task) = next else {
+            self.wait();
+            return None;
+        };
+        // Taken out while it runs: a task may spawn others.
+        let taken = self.tasks.borrow_mut().remove(&task);
+        let Some(mut future) = taken else { return Some(task) };
+        let waker = Waker::from(Arc::new(TaskWaker { task, ready: self.ready.clone() }));
+        let done = future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+        if !done {
+            self.tasks.borrow_mut().insert(task, future);
+        }
+        None
     }
 
     /// Waits for one thing at least, and wakes who waits for what came.
@@ -98,25 +118,48 @@ pub fn block_on_keeping<T: 'static>(main: impl Future<Output = T> + 'static) -> 
     let reactor = reactor();
     let result = Rc::new(RefCell::new(None));
     let slot = result.clone();
-    let main = spawn(async move {
+    spawn(async move {
         let value = main.await;
         *slot.borrow_mut() = Some(value);
     });
     loop {
-        let next = reactor.ready.lock().expect("no holder of this lock panics").pop_front();
-        let Some(task) = next else {
-            reactor.wait();
-            continue;
-        };
-        // Taken out while it runs: a task may spawn others.
-        let Some(mut future) = reactor.tasks.borrow_mut().remove(&task) else { continue };
-        let waker = Waker::from(Arc::new(TaskWaker { task, ready: reactor.ready.clone() }));
-        let done = future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
-        if !done {
-            reactor.tasks.borrow_mut().insert(task, future);
-        } else if task == main {
-            return result.borrow_mut().take().expect("the main task left its result");
+        reactor.step();
+        // Looked for after each step: `block_here` may have run the main task inside another.
+        if let Some(value) = result.borrow_mut().take() {
+            return value;
         }
+    }
+}
+
+/// Runs `future` to its end inside a task that cannot be put aside (an interpreter's function, say);
+/// other tasks run meanwhile, except those that are waiting in here themselves.
+///
+/// Who waits here last must be done first: keep the number of tasks that do so small.
+pub fn block_here<T>(future: impl Future<Output = T>) -> T {
+    let reactor = reactor();
+    let woken = Arc::new(Woken(AtomicBool::new(true)));
+    let waker = Waker::from(woken.clone());
+    let mut future = std::pin::pin!(future);
+    // What was woken while it runs further down this stack; it is told when it can be.
+    let mut later: Vec<u64> = Vec::new();
+    let value = loop {
+        if woken.0.swap(false, Ordering::Relaxed) {
+            if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                break value;
+            }
+            continue;
+        }
+        later.extend(reactor.step().filter(|task| !later.contains(task)));
+    };
+    reactor.ready.lock().expect("no holder of this lock panics").extend(later);
+    value
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -287,6 +330,26 @@ mod tests {
     fn a_timer_bounds_what_never_comes() {
         let never = std::future::pending::<()>();
         assert!(block_on(timeout(Duration::from_millis(1), never)).is_none());
+    }
+
+    /// Main waits inside a call, a second task does so above it; the first wakes before the second.
+    #[test]
+    fn waiting_inside_a_task_lets_others_run() {
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let (flag, inner) = (Flag::default(), seen.clone());
+        let done = flag.clone();
+        spawn(async move {
+            block_here(sleep(Duration::from_millis(30)));
+            inner.borrow_mut().push("inner");
+            done.raise();
+        });
+        let outer = seen.clone();
+        block_on(async move {
+            block_here(sleep(Duration::from_millis(5)));
+            outer.borrow_mut().push("outer");
+            flag.wait().await;
+        });
+        assert_eq!(*seen.borrow(), ["inner", "outer"]);
     }
 
     #[test]
