@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, Position};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
 
 use crate::state::State;
 use crate::words;
@@ -22,6 +22,24 @@ pub type Answer<T> = Result<T, Box<EvalAltResult>>;
 /// An error that a program can catch; the interpreter adds the place.
 pub fn fail<T>(message: impl Into<String>) -> Answer<T> {
     Err(EvalAltResult::ErrorRuntime(message.into().into(), Position::NONE).into())
+}
+
+/// Gives an error the place of the call: the interpreter does so itself only where the name has no `::`.
+pub trait At {
+    /// With the place of `call`, unless it has one.
+    #[must_use]
+    fn at(self, call: &NativeCallContext<'_>) -> Self;
+}
+
+impl<T> At for Answer<T> {
+    fn at(self, call: &NativeCallContext<'_>) -> Self {
+        self.map_err(|mut error| {
+            if error.position().is_none() {
+                error.set_position(call.call_position());
+            }
+            error
+        })
+    }
 }
 
 /// An interpreter that knows our words.

@@ -3,37 +3,44 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use rhai::{Array, Dynamic, INT, Module};
+use rhai::{Array, Dynamic, INT, Module, NativeCallContext as Call};
 
-use crate::engine::{Answer, MAX_TEXT, fail};
+use crate::engine::{Answer, At, MAX_TEXT, fail};
 
 /// `file::read`, `file::write` and so on.
 pub fn module() -> Module {
     let mut module = Module::new();
-    module.set_native_fn("read", |path: &str| told(path, read(path, 0)));
-    module.set_native_fn("read", |path: &str, from: INT| {
-        told(path, read(path, from.try_into().unwrap_or(0)))
+    module.set_native_fn("read", |at: Call<'_>, path: &str| told(&at, path, read(path, 0)));
+    module.set_native_fn("read", |at: Call<'_>, path: &str, from: INT| {
+        told(&at, path, read(path, from.try_into().unwrap_or(0)))
     });
-    module.set_native_fn("write", |path: &str, text: &str| told(path, fs::write(path, text)));
-    module.set_native_fn("append", |path: &str, text: &str| {
+    module.set_native_fn("write", |at: Call<'_>, path: &str, text: &str| {
+        told(&at, path, fs::write(path, text))
+    });
+    module.set_native_fn("append", |at: Call<'_>, path: &str, text: &str| {
         let file = OpenOptions::new().append(true).create(true).open(path);
-        told(path, file.and_then(|mut f| f.write_all(text.as_bytes())))
+        told(&at, path, file.and_then(|mut f| f.write_all(text.as_bytes())))
     });
-    module.set_native_fn("rename", |from: &str, to: &str| told(from, fs::rename(from, to)));
-    module.set_native_fn("remove", |path: &str| told(path, fs::remove_file(path)));
-    module.set_native_fn("make_dir", |path: &str| told(path, fs::create_dir_all(path)));
+    module.set_native_fn("rename", |at: Call<'_>, from: &str, to: &str| {
+        told(&at, from, fs::rename(from, to))
+    });
+    module
+        .set_native_fn("remove", |at: Call<'_>, path: &str| told(&at, path, fs::remove_file(path)));
+    module.set_native_fn("make_dir", |at: Call<'_>, path: &str| {
+        told(&at, path, fs::create_dir_all(path))
+    });
     module.set_native_fn("exists", |path: &str| -> Answer<bool> {
         Ok(fs::exists(path).unwrap_or(false))
     });
-    module.set_native_fn("size", |path: &str| {
-        told(path, fs::metadata(path).map(|m| INT::try_from(m.len()).unwrap_or(INT::MAX)))
+    module.set_native_fn("size", |at: Call<'_>, path: &str| {
+        told(&at, path, fs::metadata(path).map(|m| INT::try_from(m.len()).unwrap_or(INT::MAX)))
     });
-    module.set_native_fn("list", |path: &str| told(path, list(path)));
+    module.set_native_fn("list", |at: Call<'_>, path: &str| told(&at, path, list(path)));
     module
 }
 
-fn told<T>(path: &str, result: io::Result<T>) -> Answer<T> {
-    result.or_else(|error| fail(format!("{path}: {error}")))
+fn told<T>(call: &Call<'_>, path: &str, result: io::Result<T>) -> Answer<T> {
+    result.or_else(|error| fail(format!("{path}: {error}"))).at(call)
 }
 
 /// From a byte on, so that a growing file can be followed.

@@ -4,10 +4,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use podlab_guest::http::{Client, Headers, Request, Response, Url};
-use rhai::{Dynamic, INT, Map, Module};
+use rhai::{Dynamic, INT, Map, Module, NativeCallContext as Call};
 
 use super::{duration, text_of};
-use crate::engine::{Answer, MAX_TEXT, fail};
+use crate::engine::{Answer, At, MAX_TEXT, fail};
 use crate::state::State;
 
 /// `http::get(url)` and so on. What comes back is a map, also when nobody answered.
@@ -15,20 +15,23 @@ pub fn module(state: &Rc<State>) -> Module {
     let mut module = Module::new();
     for method in ["get", "delete"] {
         let own = state.clone();
-        module.set_native_fn(method, move |url: &str| {
+        module.set_native_fn(method, move |at: Call<'_>, url: &str| {
             let method = method.to_uppercase();
-            send(&own, &Asked { method, url: url.to_owned(), ..Asked::new(&own) })
+            send(&own, &Asked { method, url: url.to_owned(), ..Asked::new(&own) }).at(&at)
         });
     }
     for method in ["post", "put"] {
         let own = state.clone();
-        module.set_native_fn(method, move |url: &str, body: Dynamic| {
-            let asked = Asked::new(&own).with_body(&body)?;
+        module.set_native_fn(method, move |at: Call<'_>, url: &str, body: Dynamic| {
+            let asked = Asked::new(&own).with_body(&body).at(&at)?;
             send(&own, &Asked { method: method.to_uppercase(), url: url.to_owned(), ..asked })
+                .at(&at)
         });
     }
     let own = state.clone();
-    module.set_native_fn("request", move |map: Map| send(&own, &Asked::read(&own, &map)?));
+    module.set_native_fn("request", move |at: Call<'_>, map: Map| {
+        Asked::read(&own, &map).and_then(|asked| send(&own, &asked)).at(&at)
+    });
     module
 }
 

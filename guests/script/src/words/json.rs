@@ -1,18 +1,18 @@
 //! JSON.
 
-use rhai::{Array, Dynamic, FLOAT, INT, Map, Module};
+use rhai::{Array, Dynamic, FLOAT, INT, Map, Module, NativeCallContext as Call};
 use serde_json::Value;
 
-use crate::engine::{Answer, fail};
+use crate::engine::{Answer, At, fail};
 
-/// `json::parse(text)`, `json::print(value)`.
+/// `json::parse(text)`, `json::stringify(value)`.
 pub fn module() -> Module {
     let mut module = Module::new();
-    module.set_native_fn("parse", |text: &str| match serde_json::from_str(text) {
-        Ok(value) => Ok(from_json(value)),
-        Err(error) => fail(format!("this is no JSON: {error}")),
+    module.set_native_fn("parse", |at: Call<'_>, text: &str| {
+        let value = serde_json::from_str(text).map(from_json);
+        value.or_else(|error| fail(format!("this is no JSON: {error}"))).at(&at)
     });
-    module.set_native_fn("print", |value: Dynamic| print(&value));
+    module.set_native_fn("stringify", |at: Call<'_>, value: Dynamic| print(&value).at(&at));
     module
 }
 

@@ -40,8 +40,13 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
     engine.register_fn("ready", move |ready: bool| own.ready.set(Some(ready)));
     let own = state.clone();
     engine.register_fn("stopping", move || own.stop.raised());
+    // One for each type: Rhai has a `sleep` of its own for numbers, which would stop the container.
     let own = state.clone();
-    engine.register_fn("sleep", move |time: Dynamic| own.sleep(duration(&time)?));
+    engine.register_fn("sleep", move |time: INT| own.sleep(duration(&time.into())?));
+    let own = state.clone();
+    engine.register_fn("sleep", move |time: FLOAT| own.sleep(duration(&time.into())?));
+    let own = state.clone();
+    engine.register_fn("sleep", move |time: &str| own.sleep(duration(&time.into())?));
     engine.register_fn("respond", |status: INT| http::respond(status, Dynamic::UNIT, None));
     engine.register_fn("respond", |status: INT, body: Dynamic| http::respond(status, body, None));
     engine.register_fn("respond", |status: INT, body: Dynamic, headers: Dynamic| {

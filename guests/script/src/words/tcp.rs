@@ -7,9 +7,9 @@ use std::rc::Rc;
 
 use podlab_guest::net::TcpStream;
 use podlab_guest::runtime::timeout;
-use rhai::{Dynamic, Engine, INT, Module};
+use rhai::{Dynamic, Engine, INT, Module, NativeCallContext as Call};
 
-use crate::engine::{Answer, MAX_TEXT, fail};
+use crate::engine::{Answer, At, MAX_TEXT, fail};
 use crate::state::State;
 
 /// Bytes of a line.
@@ -32,12 +32,16 @@ struct Inner {
 pub fn register(engine: &mut Engine, state: &Rc<State>) {
     let mut module = Module::new();
     let own = state.clone();
-    module.set_native_fn("connect", move |address: &str| Connection::open(&own, address));
+    module.set_native_fn("connect", move |at: Call<'_>, address: &str| {
+        Connection::open(&own, address).at(&at)
+    });
     let own = state.clone();
-    module.set_native_fn("ask", move |address: &str, text: &str| {
-        let connection = Connection::open(&own, address)?;
-        connection.write(text)?;
-        connection.read_line()
+    module.set_native_fn("ask", move |at: Call<'_>, address: &str, text: &str| {
+        let asked = Connection::open(&own, address).and_then(|connection| {
+            connection.write(text)?;
+            connection.read_line()
+        });
+        asked.at(&at)
     });
     engine.register_static_module("tcp", module.into());
     engine.register_type_with_name::<Connection>("Connection");
