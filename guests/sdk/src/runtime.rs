@@ -332,7 +332,7 @@ mod tests {
         assert!(block_on(timeout(Duration::from_millis(1), never)).is_none());
     }
 
-    /// Main waits inside a call, a second task does so above it; the first wakes before the second.
+    /// A task waits inside a call, and meanwhile the main task does so above it.
     #[test]
     fn waiting_inside_a_task_lets_others_run() {
         let seen = Rc::new(RefCell::new(Vec::new()));
@@ -340,16 +340,16 @@ mod tests {
         let done = flag.clone();
         spawn(async move {
             block_here(sleep(Duration::from_millis(30)));
-            inner.borrow_mut().push("inner");
+            inner.borrow_mut().push("task");
             done.raise();
         });
         let outer = seen.clone();
         block_on(async move {
             block_here(sleep(Duration::from_millis(5)));
-            outer.borrow_mut().push("outer");
+            outer.borrow_mut().push("main");
             flag.wait().await;
         });
-        assert_eq!(*seen.borrow(), ["inner", "outer"]);
+        assert_eq!(*seen.borrow(), ["main", "task"]);
     }
 
     #[test]
