@@ -2,12 +2,14 @@
 //! the answer of the main container, publishes that, and acknowledges the task.
 //!
 //! # Layout
-//! - `broker`: what it says to the broker
+//! - `broker`: what it says to the broker: over `http`, or over `amqp`
 //! - `format`: a task as a file
 //! - this file: one task after the other, heartbeats, the end
 
+mod amqp;
 mod broker;
 mod format;
+mod http;
 
 use std::cell::Cell;
 use std::fs;
@@ -16,12 +18,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use podlab_guest::args::{Args, Spec, opt};
-use podlab_guest::http::{self, Limits, Request, Response, Url};
+use podlab_guest::http::{Handler, Limits, Request, Response, Url, serve};
 use podlab_guest::runtime::{Flag, race, sleep, spawn};
 use podlab_guest::{connections, handover, log};
 
+use amqp::Amqp;
 use broker::{Broker, Taken, Task};
 use format::Format;
+use http::Http;
 
 /// The command line.
 pub const SPEC: Spec = Spec {
@@ -29,7 +33,10 @@ pub const SPEC: Spec = Spec {
     version: env!("CARGO_PKG_VERSION"),
     about: "Takes tasks from a queue, one at a time, and hands each to the container beside it.",
     options: &[
-        opt("broker", "URL", "http://queue:8080", "the broker"),
+        opt("broker", "URL", "http://queue:8080", "the broker; over AMQP amqp://HOST:5672"),
+        opt("protocol", "NAME", "http", "what the broker speaks: http, amqp"),
+        opt("login", "USER:PASSWORD", "guest:guest", "for AMQP"),
+        opt("tries", "N", "3", "over AMQP: a task that came back so often is a dead letter"),
         opt("queue", "NAME", "tasks", "the queue to take from"),
         opt("results", "NAME", "", "the queue that results are published to"),
         opt("dir", "DIR", "/work", "where tasks and answers are files"),
@@ -88,7 +95,6 @@ enum Answer {
 /// # Errors
 /// A wrong option, a directory that cannot be used, a port that is taken.
 pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
-    let url = Url::parse(&args.text("broker"))?;
     let (visibility, wait) = (args.duration("visibility")?, args.duration("wait")?);
     let early = match args.text("ack").as_str() {
         "after" => false,
@@ -98,9 +104,23 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
     if visibility < Duration::from_millis(100) {
         return Err("--visibility: at least 100ms, for heartbeats to come in between".into());
     }
-    let limit = wait + args.duration("timeout")?;
+    let (url, queue) = (args.text("broker"), args.text("queue"));
+    let limit = args.duration("timeout")?;
+    let broker = match args.text("protocol").as_str() {
+        "http" => Broker::Http(Http::new(Url::parse(&url)?, &queue, visibility, wait + limit)),
+        "amqp" => Broker::Amqp(Amqp::new(amqp::Settings {
+            address: amqp::address(&url)?,
+            login: args.text("login"),
+            queue,
+            results: args.text("results"),
+            tries: args.number("tries")?,
+            silence: visibility,
+            limit,
+        })),
+        other => return Err(format!("--protocol: {other:?} is none of http, amqp")),
+    };
     let worker = Rc::new(Worker {
-        broker: Broker::new(url, &args.text("queue"), visibility, limit),
+        broker,
         dir: PathBuf::from(args.text("dir")),
         format: Format::named(&args.text("format"))?,
         results: args.text("results"),
@@ -115,12 +135,12 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
     worker.clear().map_err(|e| format!("{}: {e}", worker.dir.display()))?;
     if let Some(listener) = connections::listen(&args, "listen").await? {
         let (worker, stop) = (worker.clone(), stop.clone());
-        let handler: http::Handler = Rc::new(move |request| {
+        let handler: Handler = Rc::new(move |request| {
             let worker = worker.clone();
             Box::pin(async move { worker.page(&request) })
         });
         spawn(async move {
-            if let Err(error) = http::serve(listener, handler, Limits::default(), stop).await {
+            if let Err(error) = serve(listener, handler, Limits::default(), stop).await {
                 log::error("page-failed", &[("error", &error)]);
             }
         });

@@ -184,3 +184,82 @@ fn mails_are_sent_once_by_their_keys() {
     let stats = ask(sink, "GET /stats", "");
     assert_eq!(stats, "{\"received\":2,\"sent\":1,\"known\":1,\"tasks\":1,\"doubled\":0}");
 }
+
+/// A broker that speaks AMQP: its ports for HTTP and for AMQP.
+fn amqp_broker() -> (u16, u16) {
+    let (http, amqp) = (port(), port());
+    let words = [
+        format!("--listen=127.0.0.1:{http}"),
+        format!("--amqp=127.0.0.1:{amqp}"),
+        "--redis=-".into(),
+    ];
+    start(queue::run, &queue::SPEC, &words);
+    wait_for(http);
+    wait_for(amqp);
+    (http, amqp)
+}
+
+fn amqp_words(amqp: u16, dir: &Path, more: &[&str]) -> Vec<String> {
+    let mut words = worker_words(0, dir, more);
+    words[0] = format!("--broker=amqp://127.0.0.1:{amqp}");
+    words.push("--protocol=amqp".into());
+    words
+}
+
+/// Waits until the figures of all queues say this.
+fn until_stats(port: u16, what: &str) {
+    let begun = Instant::now();
+    loop {
+        let stats = ask(port, "GET /stats", "");
+        if stats.contains(what) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what} never came: {stats}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn over_amqp_tasks_are_done_and_poison_is_a_dead_letter() {
+    let ((http, amqp), dir) = (amqp_broker(), folder("amqp"));
+    let words = amqp_words(amqp, &dir, &["--results=results", "--queue=pi", "--tries=2"]);
+    start(queue_worker::run, &queue_worker::SPEC, &words);
+    start(pi::run, &pi::SPEC, &[format!("--dir={}", dir.display())]);
+    until_stats(http, "\"pi\":{\"ready\":0");
+    let tasks = "{\"samples\":1000,\"seed\":1}\nthis is no JSON\n{\"samples\":1000,\"seed\":2}";
+    assert_eq!(ask(http, "POST /amqp/pi?each=line", tasks), "{\"published\":3,\"rejected\":0}");
+    until_stats(http, "\"results\":{\"ready\":2,");
+    until_stats(http, "\"pi.dead\":{\"ready\":1,");
+    let pi = "\"pi\":{\"ready\":0,\"unacked\":0,\"consumers\":1,\"published\":3,\"delivered\":4,\
+              \"acknowledged\":2,\"requeued\":1,\"dead\":1}";
+    until_stats(http, pi);
+}
+
+#[test]
+fn over_amqp_a_task_lives_as_long_as_its_connection() {
+    let ((http, amqp), dir) = (amqp_broker(), folder("amqp-silent"));
+    let words = amqp_words(amqp, &dir, &["--queue=q", "--deadline=1m", "--visibility=2s"]);
+    let main = args(&queue_worker::SPEC, &words);
+    block_on(async move {
+        let stop = Flag::default();
+        let end = stop.clone();
+        spawn(async move {
+            // Nobody answers. The heartbeats keep the task; then the worker is asked to end.
+            sleep(Duration::from_millis(300)).await;
+            spawn(async move {
+                let published = std::thread::spawn(move || ask(http, "POST /amqp/q", "{}"));
+                sleep(Duration::from_secs(5)).await;
+                published.join().unwrap();
+                let stats = ask(http, "GET /stats", "");
+                assert!(
+                    stats.contains("\"unacked\":1") && stats.contains("\"requeued\":0"),
+                    "{stats}"
+                );
+                end.raise();
+            });
+        });
+        queue_worker::run(main, stop).await
+    })
+    .unwrap();
+    until_stats(http, "\"ready\":1,\"unacked\":0");
+}

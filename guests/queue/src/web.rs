@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use podlab_guest::amqp::method::Properties;
 use podlab_guest::args::duration;
 use podlab_guest::http::{Request, Response};
 use podlab_guest::json;
 use podlab_guest::runtime::{Either, Flag, race, sleep_until};
 
+use crate::amqp;
 use crate::broker::{Broker, Shared};
 use crate::tasks::{Fate, MAX_KEY, MAX_TASK, Published, Task};
 
@@ -38,6 +40,7 @@ pub async fn answer(
             Ok(()) => queue(broker, request, (method, name, rest), visibility, stop).await,
             Err(response) => Err(response),
         },
+        ("POST", ["amqp", key]) => publish_amqp(&mut broker.borrow_mut(), request, key),
         _ => Err(missing()),
     };
     result.unwrap_or_else(|response| response)
@@ -46,7 +49,7 @@ pub async fn answer(
 fn missing() -> Response {
     refuse(
         404,
-        "there are POST /queues/NAME, /queues/NAME/take, /ack, /nack, /extend, /dead/revive; \
+        "there are POST /amqp/KEY; POST /queues/NAME, /queues/NAME/take, /ack, /nack, /extend, /dead/revive; \
          GET /queues/NAME, /queues/NAME/dead, /stats, /metrics, /healthz, /readyz",
     )
 }
@@ -130,6 +133,55 @@ async fn queue(
         }
         _ => Err(missing()),
     }
+}
+
+/// Publishes messages to an exchange, for who has no client of AMQP at hand.
+fn publish_amqp(broker: &mut Broker, request: &Request, key: &str) -> Answer {
+    let exchange = request.parameter("exchange").unwrap_or_default();
+    let bodies: Vec<&[u8]> = match request.parameter("each").as_deref() {
+        None => vec![&request.body],
+        Some("line") => {
+            request.body.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()).collect()
+        }
+        Some(_) => return Err(refuse(400, "each is line, or is not there")),
+    };
+    if exchange.len() > MAX_KEY || key.len() > MAX_KEY || bodies.is_empty() {
+        return Err(refuse(400, "an exchange, a key of at most 200 bytes, a message at least"));
+    }
+    if bodies.iter().any(|b| b.len() > MAX_TASK) {
+        return Err(refuse(413, format!("a message has at most {MAX_TASK} bytes")));
+    }
+    let id = request.headers.get("idempotency-key").unwrap_or_default().to_owned();
+    let mut properties = Properties { delivery_mode: Some(2), ..Properties::default() };
+    let route = broker.amqp.route(&exchange, key);
+    let targets = route.map_err(|r| refuse(r.code, r.full()))?.len();
+    if targets == 0 {
+        return Err(refuse(404, "NO_ROUTE - no queue wants this"));
+    }
+    let heads = 2 * (MAX_KEY + 32);
+    let needed: usize = bodies.iter().map(|b| (b.len() + heads) * targets).sum();
+    if needed > broker.room() {
+        return Err(refuse(429, "there is no room").with("Retry-After", "1"));
+    }
+    let mut rejected = 0;
+    for body in &bodies {
+        let name = if id.is_empty() {
+            format!("{key}-{}", broker.amqp.published() + 1)
+        } else {
+            id.clone()
+        };
+        properties.message_id = Some(name);
+        let now = broker.now();
+        let published = broker.amqp.publish(&exchange, key, &properties, body.to_vec(), now);
+        if published.map_err(|r| refuse(400, r.full()))? == amqp::host::Published::Rejected {
+            rejected += 1;
+        }
+    }
+    if !broker.commit_amqp() {
+        return Err(refuse(500, "the journal cannot be written"));
+    }
+    let taken = bodies.len() - rejected;
+    Ok(Response::json(201, format!("{{\"published\":{taken},\"rejected\":{rejected}}}")))
 }
 
 fn publish(broker: &mut Broker, request: &Request, name: &str) -> Answer {

@@ -5,7 +5,8 @@
 //! - [`net`]: TCP on that runtime, [`udp`]; `sys` holds what differs between WASI and Linux
 //! - [`signals`]: `/dev/signals`, and what a program does when asked to end
 //! - [`http`]: HTTP/1.1, server and client, with bounded buffers
-//! - [`connections`]: accepting, with a bound; [`memcached`], [`resp`], [`keyvalue`]: the protocols of caches
+//! - [`connections`]: accepting, with a bound; [`memcached`], [`resp`], [`keyvalue`]: the protocols of caches;
+//!   [`amqp`]: that of RabbitMQ
 //! - [`exposition`]: figures as monitors read them
 //! - [`handover`]: tasks as files
 //! - [`args`]: the command line, with `--help` and `--version`
@@ -14,6 +15,7 @@
 //!
 //! A program that uses it knows nothing of the world it runs in: the same source runs on Linux.
 
+pub mod amqp;
 pub mod args;
 pub mod connections;
 pub mod exposition;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use podlab_guest::runtime::Flag;
 
 use super::host::{Host, refuse};
-use super::method::bit;
 use super::queue::{ConsumerKey, Message};
-use super::wire::{Table, Value};
 use super::{Refusal, code};
+use podlab_guest::amqp::method::bit;
+use podlab_guest::amqp::wire::{Table, Value};
 
 /// Consumers of one connection.
 const MOST_CONSUMERS: usize = 256;

@@ -3,12 +3,12 @@
 use podlab_guest::log;
 
 use super::host::Published;
-use super::method::{Header, Method};
 use super::queue::size;
 use super::session::{Session, Step};
 use super::{Refusal, code};
 use crate::broker::Broker;
 use crate::tasks::MAX_TASK;
+use podlab_guest::amqp::method::{Header, Method};
 
 /// A message that is coming in.
 pub(super) struct Content {

@@ -2,11 +2,11 @@
 
 use podlab_guest::log;
 
-use super::method::Method;
 use super::session::{CHANNEL_MAX, FRAME_MAX, Session, State, Step};
-use super::wire::{FRAME_MIN, Long, Table, Value};
 use super::{Refusal, code};
 use crate::broker::Broker;
+use podlab_guest::amqp::method::Method;
+use podlab_guest::amqp::wire::{FRAME_MIN, Long, Table, Value};
 
 /// Seconds between signs of life that are proposed to a client.
 const HEARTBEAT: u16 = 60;

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use super::consume::Peer;
 use super::exchange::{Exchange, Kind};
-use super::method::{Properties, bit};
 use super::queue::{self, Message, Queue, Settings};
-use super::wire::{Table, Wire};
 use super::{Refusal, code};
 use crate::journal::Command;
+use podlab_guest::amqp::method::{Properties, bit};
+use podlab_guest::amqp::wire::{Table, Wire};
 
 /// Queues and exchanges.
 const MOST: usize = 256;
@@ -105,6 +105,11 @@ impl Host {
     /// Bytes of all messages, and of those that are still coming in.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// How many messages were put into queues so far.
+    pub fn published(&self) -> u64 {
+        self.position
     }
 
     /// All queues.

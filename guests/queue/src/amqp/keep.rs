@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::exchange::{Exchange, Kind};
 use super::host::{Host, command, keep};
-use super::method::Properties;
 use super::queue::{self, Message, Queue, Settings};
-use super::wire::{Reader, Table, Wire};
 use crate::journal::Command;
+use podlab_guest::amqp::method::Properties;
+use podlab_guest::amqp::wire::{Reader, Table, Wire};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::host::Host;
-use super::method::Properties;
 use super::queue::Message;
-use super::wire::{Table, Value};
+use podlab_guest::amqp::method::Properties;
+use podlab_guest::amqp::wire::{Table, Value};
 
 impl Host {
     /// Hands out what can be handed out, lets go what has expired, and sends dead letters on, until

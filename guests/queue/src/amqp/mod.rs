@@ -1,7 +1,6 @@
 //! AMQP 0-9-1, the protocol of RabbitMQ and its clients.
 //!
 //! # Layout
-//! - `wire`, `method`: bytes and what they mean
 //! - `exchange`, `queue`: where a message goes, and where it waits
 //! - `host`: the virtual host, all of them; `consume`: channels and consumers
 //! - `keep`: what outlives the program
@@ -18,12 +17,10 @@ mod handshake;
 pub mod host;
 mod keep;
 mod letters;
-mod method;
 mod queue;
 mod session;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 pub use queue::Queue;
 

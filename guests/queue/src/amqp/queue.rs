@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::method::Properties;
-use super::wire::{Table, Value, Wire};
 use super::{Refusal, code};
+use podlab_guest::amqp::method::Properties;
+use podlab_guest::amqp::wire::{Table, Value, Wire};
 
 /// What a message takes beside its bytes.
 const OVERHEAD: usize = 160;

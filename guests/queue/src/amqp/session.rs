@@ -6,11 +6,11 @@ use podlab_guest::log;
 
 use super::consume::{Back, Outgoing};
 use super::content::Content;
-use super::method::{Header, Method, Properties, Unreadable, bit};
 use super::queue::Message;
-use super::wire::{self, FRAME_EXTRA, Frame, Kind, Long, PROTOCOL, Table, Value};
 use super::{Refusal, code};
 use crate::broker::Broker;
+use podlab_guest::amqp::method::{Header, Method, Properties, Unreadable, bit};
+use podlab_guest::amqp::wire::{self, FRAME_EXTRA, Frame, Kind, Long, PROTOCOL, Table, Value};
 
 /// Bytes of a frame, at most; a client may ask for less.
 pub(super) const FRAME_MAX: u32 = 32 << 10;

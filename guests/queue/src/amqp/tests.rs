@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::method::{Header, Method, Properties, bit};
 use super::session::{Session, Step};
-use super::wire::{self, Kind, Long, PROTOCOL, Table, Value};
 use crate::broker::Broker;
+use podlab_guest::amqp::method::{Header, Method, Properties, bit};
+use podlab_guest::amqp::wire::{self, Kind, Long, PROTOCOL, Table, Value};
 
 /// A client: its session, and what it has got so far.
 struct Client {

@@ -405,7 +405,7 @@ pub fn write_frame(kind: Kind, channel: u16, payload: &[u8], to: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
