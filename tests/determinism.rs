@@ -8,7 +8,7 @@ use std::time::Duration;
 use podlab_sim::Time;
 use podlab_tests::{digest, engine, images, run, world_of};
 use podlab_world::replay::{Comparison, compare, replay};
-use podlab_world::{Fault, Input, Recording, Twins, World};
+use podlab_world::{Allowance, Fault, Input, Recording, Twins, World};
 
 const END: Time = Time::from_secs(40);
 
@@ -143,7 +143,7 @@ fn rewinding_and_forking_give_the_past_exactly() {
     run(&mut fork, END);
     assert_ne!(digest(&fork), digest(&world));
     // A twin is as good as the world itself.
-    let mut twins = Twins::new();
+    let mut twins = Twins::new(&Allowance::of(8));
     while !twins.refill(&engine, &images, &recording, END, 100_000).unwrap() {}
     let mut twin = twins.take(END).expect("a world of 40 s has a twin at 30 s");
     twin.expect(&recording);

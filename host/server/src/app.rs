@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use podlab_lab::{Catalogue, Pattern};
 use podlab_wasm::Engine;
-use podlab_world::{Image, Images, World, WorldOptions};
+use podlab_world::{Allowance, Image, Images, World, WorldOptions};
 
 use crate::assets::Assets;
 use crate::driver::Driver;
@@ -33,6 +33,8 @@ pub struct Limits {
     pub proxied: usize,
     /// Images uploaded.
     pub images: usize,
+    /// Paused copies of worlds, by which going back is fast.
+    pub twins: usize,
 }
 
 impl Default for Limits {
@@ -44,6 +46,7 @@ impl Default for Limits {
             body: 4 << 20,
             proxied: 16 << 20,
             images: 256,
+            twins: 64,
         }
     }
 }
@@ -73,6 +76,7 @@ pub struct App {
     next: AtomicU64,
     driver: Driver,
     streams: Arc<AtomicUsize>,
+    twins: Allowance,
 }
 
 /// What a new world is to be.
@@ -116,6 +120,7 @@ impl App {
             n => n,
         };
         Arc::new(App {
+            twins: Allowance::of(options.limits.twins),
             engine,
             images: Mutex::new(images),
             uploaded: AtomicUsize::new(0),
@@ -211,7 +216,8 @@ impl App {
             let id = format!("w{number}");
             let journal =
                 self.options.state.as_ref().map(|dir| Journal::new(&dir.join("recordings"), &id));
-            let live = Arc::new(Live::new(number, id, &self.engine, world, speed, journal));
+            let live =
+                Arc::new(Live::new(number, id, &self.engine, world, speed, journal, &self.twins));
             worlds.insert(number, live.clone());
             live
         };

@@ -16,26 +16,35 @@ pub struct Assets {
 
 struct Asset {
     plain: Cow<'static, [u8]>,
-    brotli: Option<Cow<'static, [u8]>>,
+    /// The same, compressed: coding and bytes, the smallest first.
+    packed: Vec<(&'static str, Cow<'static, [u8]>)>,
     /// Its digest, quoted.
     tag: String,
     kind: &'static str,
 }
 
+/// The ending of a compressed file's name, and the coding's name in HTTP; the better one first.
+const CODINGS: [(&str, &str); 2] = [(".br", "br"), (".gz", "gzip")];
+
 impl Assets {
-    /// The page's files. `NAME.br`, where there is one, is NAME compressed. In `index.html`,
+    /// The page's files. `NAME.br` and `NAME.gz`, where they are, are NAME compressed. In `index.html`,
     /// references to the other files get their digest as `?v=`, so that browsers may keep them
     /// for ever.
     pub fn new(files: impl IntoIterator<Item = (String, Cow<'static, [u8]>)>) -> Assets {
         let mut all: BTreeMap<String, Cow<'static, [u8]>> = files.into_iter().collect();
-        let packed: BTreeMap<String, Cow<'static, [u8]>> = {
-            let names: Vec<String> = all.keys().filter(|n| n.ends_with(".br")).cloned().collect();
-            names.into_iter().filter_map(|n| all.remove(&n).map(|b| (n, b))).collect()
-        };
+        let is_packed = |name: &String| CODINGS.iter().any(|(ending, _)| name.ends_with(ending));
+        let names: Vec<String> = all.keys().filter(|n| is_packed(n)).cloned().collect();
+        let mut packed: BTreeMap<String, Cow<'static, [u8]>> =
+            names.into_iter().filter_map(|n| all.remove(&n).map(|b| (n, b))).collect();
         let mut files: BTreeMap<String, Asset> = BTreeMap::new();
         for (name, plain) in all {
-            let brotli = packed.get(&format!("{name}.br")).cloned();
-            let asset = Asset { tag: tag(&plain), kind: kind(&name), plain, brotli };
+            let packed = CODINGS
+                .iter()
+                .filter_map(|(ending, coding)| {
+                    Some((*coding, packed.remove(&format!("{name}{ending}"))?))
+                })
+                .collect();
+            let asset = Asset { tag: tag(&plain), kind: kind(&name), plain, packed };
             files.insert(name, asset);
         }
         if let Some(index) = files.remove("index.html") {
@@ -52,7 +61,7 @@ impl Assets {
             let tag = tag(&plain);
             files.insert(
                 "index.html".into(),
-                Asset { plain: plain.into(), brotli: None, tag, kind: index.kind },
+                Asset { plain: plain.into(), packed: Vec::new(), tag, kind: index.kind },
             );
         }
         Assets { files }
@@ -90,10 +99,10 @@ impl Assets {
             return out.status(StatusCode::NOT_MODIFIED).body(Body::empty()).ok();
         }
         out = out.header(header::CONTENT_TYPE, asset.kind);
-        let brotli = asset.brotli.as_ref().filter(|_| accepts(text(header::ACCEPT_ENCODING), "br"));
-        let body = match brotli {
-            Some(packed) => {
-                out = out.header(header::CONTENT_ENCODING, "br");
+        let taken = text(header::ACCEPT_ENCODING);
+        let body = match asset.packed.iter().find(|(coding, _)| accepts(taken, coding)) {
+            Some((coding, packed)) => {
+                out = out.header(header::CONTENT_ENCODING, *coding);
                 packed
             }
             None => &asset.plain,
@@ -146,6 +155,7 @@ mod tests {
             file("index.html", "<script type=\"module\" src=\"./boot.js\"></script>"),
             file("boot.js", "let x = 1;"),
             file("boot.js.br", "packed"),
+            file("boot.js.gz", "zipped"),
         ])
     }
 
@@ -178,10 +188,15 @@ mod tests {
         assert!(packed.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
         let refused = get(&page, "/boot.js", None, &[("accept-encoding", "br;q=0")]).unwrap();
         assert!(!refused.headers().contains_key(header::CONTENT_ENCODING));
+        // Over plain http from another machine, browsers take no brotli.
+        let zipped = get(&page, "/boot.js", None, &[("accept-encoding", "gzip, deflate")]).unwrap();
+        assert_eq!(zipped.headers()[header::CONTENT_ENCODING], "gzip");
+        assert_eq!(zipped.headers()[header::CONTENT_LENGTH], "6");
         let etag = format!("\"{version}\"");
         let same = get(&page, "/boot.js", None, &[("if-none-match", &etag)]).unwrap();
         assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
         assert!(get(&page, "/boot.js.br", None, &[]).is_none());
+        assert!(get(&page, "/boot.js.gz", None, &[]).is_none());
         assert!(get(&page, "/../etc/passwd", None, &[]).is_none());
     }
 }

@@ -34,5 +34,5 @@ pub use images::{Image, Images};
 pub use input::{Input, Outcome};
 pub use options::WorldOptions;
 pub use recording::Recording;
-pub use twins::Twins;
+pub use twins::{Allowance, Twins};
 pub use world::World;

@@ -1,7 +1,7 @@
 //! The page: compiled, bound to JavaScript, and compressed once for ever.
 //!
-//! Beside each file that compresses well lies `FILE.br` (brotli), so that the server never
-//! compresses. A client that does not take brotli gets the file itself.
+//! Beside each file that compresses well lie `FILE.br` (brotli) and `FILE.gz` (gzip: over plain
+//! http browsers take brotli from this machine only), so that the server never compresses.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -106,13 +106,15 @@ fn assemble(wasm: &Path) -> Result<()> {
     for name in keep.clone() {
         let path = out.join(&name);
         if path.is_file() {
-            let packed = out.join(format!("{name}.br"));
-            if compress(&path, &packed, &mut stamps)? {
-                keep.insert(format!("{name}.br"));
-                total += fs::metadata(&packed)?.len();
-            } else {
-                total += fs::metadata(&path)?.len();
+            let mut least = fs::metadata(&path)?.len();
+            for (coding, pack) in CODINGS {
+                let packed = out.join(format!("{name}.{coding}"));
+                if compress(&path, &packed, pack, &mut stamps)? {
+                    keep.insert(format!("{name}.{coding}"));
+                    least = least.min(fs::metadata(&packed)?.len());
+                }
             }
+            total += least;
         }
     }
     prune(&out, &keep)?;
@@ -138,8 +140,16 @@ fn statics(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// How files are compressed, by the ending of what comes out.
+const CODINGS: [(&str, fn(&[u8]) -> Result<Vec<u8>>); 2] = [("br", brotli), ("gz", gzip)];
+
 /// Compresses a file if that pays; whether it did.
-fn compress(from: &Path, to: &Path, stamps: &mut Stamps) -> Result<bool> {
+fn compress(
+    from: &Path,
+    to: &Path,
+    pack: fn(&[u8]) -> Result<Vec<u8>>,
+    stamps: &mut Stamps,
+) -> Result<bool> {
     let kind = from.extension().and_then(|e| e.to_str()).unwrap_or_default();
     if !["html", "css", "js", "svg", "wasm", "webmanifest"].contains(&kind) {
         return Ok(false);
@@ -149,6 +159,16 @@ fn compress(from: &Path, to: &Path, stamps: &mut Stamps) -> Result<bool> {
     if stamps.fresh(to, &made_of) {
         return Ok(true);
     }
+    let packed = pack(&plain)?;
+    if packed.len() >= plain.len() {
+        return Ok(false);
+    }
+    embed::write(to, &packed)?;
+    stamps.set(to, &made_of)?;
+    Ok(true)
+}
+
+fn brotli(plain: &[u8]) -> Result<Vec<u8>> {
     let params = brotli::enc::BrotliEncoderParams {
         quality: 11,
         lgwin: 22,
@@ -157,13 +177,14 @@ fn compress(from: &Path, to: &Path, stamps: &mut Stamps) -> Result<bool> {
     };
     let mut packed = Vec::new();
     let mut writer = brotli::CompressorWriter::with_params(&mut packed, 1 << 16, &params);
-    writer.write_all(&plain)?;
+    writer.write_all(plain)?;
     writer.flush()?;
     drop(writer);
-    if packed.len() >= plain.len() {
-        return Ok(false);
-    }
-    embed::write(to, &packed)?;
-    stamps.set(to, &made_of)?;
-    Ok(true)
+    Ok(packed)
+}
+
+fn gzip(plain: &[u8]) -> Result<Vec<u8>> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    writer.write_all(plain)?;
+    Ok(writer.finish()?)
 }

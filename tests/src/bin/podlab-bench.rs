@@ -19,7 +19,7 @@ use podlab_tests::{engine, images, root, run, run_until, world_of};
 use podlab_wasm::{Engine, EngineOptions};
 use podlab_world::options::NodeOptions;
 use podlab_world::replay::replay;
-use podlab_world::{Images, Twins, World, WorldOptions};
+use podlab_world::{Allowance, Images, Twins, World, WorldOptions};
 
 type Figure = fn(&Setup) -> Result<Vec<serde_json::Value>>;
 
@@ -318,7 +318,7 @@ fn rewind(setup: &Setup) -> Result<Vec<serde_json::Value>> {
     let recording = world.recording().clone();
     let mut worst = 0f64;
     for seconds in [599, 540, 333, 90, 29] {
-        let mut twins = Twins::new();
+        let mut twins = Twins::new(&Allowance::of(8));
         while !twins.refill(&setup.engine, &setup.images, &recording, world.now(), 1 << 20)? {}
         let at = Time::from_secs(seconds);
         let began = Instant::now();

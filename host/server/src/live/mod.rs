@@ -23,7 +23,7 @@ use podlab_kube::api::{Request, Response};
 use podlab_sim::Time;
 use podlab_trace::{Seq, Trace};
 use podlab_wasm::Engine;
-use podlab_world::{Image, Input, Outcome, Recording, Twins, World};
+use podlab_world::{Allowance, Image, Input, Outcome, Recording, Twins, World};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -120,6 +120,7 @@ impl Live {
         world: World,
         speed: Speed,
         journal: Option<Journal>,
+        allowance: &Allowance,
     ) -> Live {
         let used = world.recording().inputs.iter().filter_map(|i| match &i.input {
             Input::Open { id, .. } | Input::Exec { id, .. } | Input::Session { id, .. } => {
@@ -164,7 +165,7 @@ impl Live {
             engine: engine.clone(),
             inner: Mutex::new(inner),
             wanted: AtomicUsize::new(0),
-            twins: Mutex::default(),
+            twins: Mutex::new(Twins::new(allowance)),
             view: Mutex::new(view),
             changed: watch::channel(0).0,
             identities: Mutex::default(),
