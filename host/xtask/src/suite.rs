@@ -12,8 +12,8 @@ use crate::count::Count;
 use crate::{paths, shell};
 
 /// The crates that must compile for the browser.
-const PORTABLE: [&str; 5] =
-    ["podlab-sim", "podlab-trace", "podlab-net", "podlab-fs", "podlab-kube"];
+const PORTABLE: [&str; 6] =
+    ["podlab-sim", "podlab-trace", "podlab-net", "podlab-fs", "podlab-kube", "podlab-kubectl"];
 /// The one stage that even REQUIRE_ALL does not require: its tool takes minutes to compile.
 const DENY: &str = "deny";
 /// How many seeds each scenario is run with.

@@ -1,0 +1,217 @@
+//! One command: which verb it is, and what its failure looks like.
+
+use crate::failure::{Failure, Result};
+use crate::flags::Args;
+use crate::kubectl::Kubectl;
+use crate::verbs;
+
+/// The verbs in the order in which kubectl lists them, with those that exist only outside.
+pub const VERBS: &[&str] = &[
+    "create",
+    "expose",
+    "run",
+    "set",
+    "explain",
+    "get",
+    "edit",
+    "delete",
+    "rollout",
+    "scale",
+    "autoscale",
+    "certificate",
+    "cluster-info",
+    "top",
+    "cordon",
+    "uncordon",
+    "drain",
+    "taint",
+    "describe",
+    "logs",
+    "attach",
+    "exec",
+    "port-forward",
+    "proxy",
+    "cp",
+    "auth",
+    "debug",
+    "events",
+    "diff",
+    "apply",
+    "patch",
+    "replace",
+    "wait",
+    "kustomize",
+    "label",
+    "annotate",
+    "completion",
+    "api-resources",
+    "api-versions",
+    "config",
+    "plugin",
+    "version",
+    "options",
+];
+
+/// Runs `argv` (without "kubectl"); the exit code.
+pub async fn run(k: &mut Kubectl<'_>, argv: &[String]) -> i32 {
+    match dispatch(k, argv).await {
+        Ok(()) => 0,
+        Err(failure) => {
+            if !failure.text.is_empty() {
+                k.complain(&failure.text);
+            }
+            failure.code
+        }
+    }
+}
+
+async fn dispatch(k: &mut Kubectl<'_>, argv: &[String]) -> Result<()> {
+    // Global flags may come before the verb.
+    let mut at = 0;
+    while argv.get(at).is_some_and(|w| w.starts_with('-')) {
+        let takes = !argv[at].contains('=')
+            && matches!(
+                argv[at].as_str(),
+                "-n" | "--namespace" | "-s" | "--server" | "--context" | "-v"
+            );
+        at += if takes { 2 } else { 1 };
+    }
+    let at = at.min(argv.len());
+    let Some(verb) = argv.get(at) else {
+        k.print(HELP);
+        return Ok(());
+    };
+    let rest: Vec<String> = argv[..at].iter().chain(&argv[at + 1..]).cloned().collect();
+    if rest.iter().take_while(|w| *w != "--").any(|w| w == "--help" || w == "-h") || verb == "help"
+    {
+        k.print(HELP);
+        return Ok(());
+    }
+    let Some(spec) = spec(verb) else {
+        return Err(if VERBS.contains(&verb.as_str()) { outside(verb) } else { unknown(verb) });
+    };
+    let args = &Args::parse(&format!("kubectl {verb}"), spec, &rest)?;
+    use verbs::{change, create, info, inside, nodes};
+    match verb.as_str() {
+        "get" => verbs::get::run(k, args).await,
+        "describe" => crate::describe::run(k, args).await,
+        "apply" => verbs::apply::run(k, args).await,
+        "create" => create::create(k, args).await,
+        "run" => create::run(k, args).await,
+        "expose" => create::expose(k, args).await,
+        "autoscale" => create::autoscale(k, args).await,
+        "delete" => change::delete(k, args).await,
+        "scale" => change::scale(k, args).await,
+        "label" => change::mark(k, args, true).await,
+        "annotate" => change::mark(k, args, false).await,
+        "patch" => change::patch_verb(k, args).await,
+        "rollout" => verbs::rollout::run(k, args).await,
+        "logs" => inside::logs(k, args).await,
+        "exec" => inside::exec(k, args).await,
+        "cordon" => nodes::cordon(k, args, true).await,
+        "uncordon" => nodes::cordon(k, args, false).await,
+        "drain" => nodes::drain(k, args).await,
+        "taint" => nodes::taint(k, args).await,
+        "wait" => verbs::wait::run(k, args).await,
+        "top" => info::top(k, args).await,
+        "events" => info::events(k, args).await,
+        "version" => info::version(k, args).await,
+        "cluster-info" => info::cluster_info(k, args).await,
+        "api-versions" => info::api_versions(k, args).await,
+        "api-resources" => info::api_resources(k, args).await,
+        "auth" => info::auth(k, args).await,
+        other => Err(outside(other)),
+    }
+}
+
+/// The flags of a verb; `None` if it is not done here.
+pub fn spec(verb: &str) -> Option<&'static str> {
+    use verbs::{change, create, info, inside, nodes};
+    Some(match verb {
+        "get" => verbs::get::FLAGS,
+        "describe" => crate::describe::FLAGS,
+        "apply" => verbs::apply::FLAGS,
+        "create" => create::FLAGS,
+        "run" => create::RUN,
+        "expose" => create::EXPOSE,
+        "autoscale" => create::AUTOSCALE,
+        "delete" => change::DELETE,
+        "scale" | "label" | "annotate" | "patch" => change::FLAGS,
+        "rollout" => verbs::rollout::FLAGS,
+        "logs" => inside::LOGS,
+        "exec" => inside::EXEC,
+        "cordon" | "uncordon" | "drain" | "taint" => nodes::FLAGS,
+        "wait" => verbs::wait::FLAGS,
+        "top" | "events" | "version" | "cluster-info" | "api-versions" | "api-resources"
+        | "auth" => info::FLAGS,
+        _ => return None,
+    })
+}
+
+/// What needs a machine: files, ports, an editor.
+fn outside(verb: &str) -> Failure {
+    Failure::new(format!(
+        "kubectl {verb} is not done in the page: use kubectl on your machine, with the file that `podlab kubeconfig` writes"
+    ))
+}
+
+/// What the terminal says instead of kubectl's pages of help.
+const HELP: &str = "\
+kubectl controls the Kubernetes cluster manager: here, this world.
+
+ Find more information at: https://kubernetes.io/docs/reference/kubectl/
+
+Look:     get  describe  logs  events  top  explain  api-resources  auth can-i  diff
+Change:   apply -f -  create  run  expose  set  scale  autoscale  rollout  label  annotate  patch
+          delete  cordon  uncordon  drain  taint
+Wait:     wait  get -w  logs -f  rollout status
+Inside:   exec
+
+A manifest is pasted after `kubectl apply -f - <<EOF`, and ends with a line EOF.
+`k` is short for kubectl; output may go through grep, wc, head, tail, sort, cut, uniq.
+";
+
+fn unknown(verb: &str) -> Failure {
+    let mut near = Vec::new();
+    for known in VERBS {
+        if distance(verb, known) <= 2 || known.starts_with(&verb.to_lowercase()) {
+            near.push(format!("\t{known}"));
+        }
+    }
+    let hint = if near.is_empty() {
+        String::new()
+    } else {
+        format!("\n\nDid you mean this?\n{}", near.join("\n"))
+    };
+    Failure::new(format!("unknown command \"{verb}\" for \"kubectl\"{hint}"))
+}
+
+/// How many letters differ (Levenshtein), whatever their case.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) =
+        (a.to_lowercase().chars().take(64).collect(), b.to_lowercase().chars().collect());
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut before = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let here = (before + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            before = std::mem::replace(&mut row[j + 1], here);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_verbs_are_proposed() {
+        let text = unknown("gett").text;
+        assert_eq!(
+            text,
+            "error: unknown command \"gett\" for \"kubectl\"\n\nDid you mean this?\n\tset\n\tget"
+        );
+    }
+}

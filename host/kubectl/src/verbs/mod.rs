@@ -1,0 +1,13 @@
+//! The verbs, a file for each or for a few that belong together.
+//!
+//! Each file has the flags of its verbs (see [`crate::flags`]) and one function for each.
+
+pub mod apply;
+pub mod change;
+pub mod create;
+pub mod get;
+pub mod info;
+pub mod inside;
+pub mod nodes;
+pub mod rollout;
+pub mod wait;
