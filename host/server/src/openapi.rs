@@ -47,6 +47,16 @@ pub fn document() -> Value {
             &[world.clone(), query("from", "Go on with this event; without it, begin with the present")],
             None, json!({ "101": { "description": "A WebSocket" } })) },
     });
+    let terminal = "A WebSocket of kubectl's verbs, in JSON messages: {run}, {interrupt}, {input}, {end}, {complete} go in; {out}, {err}, {done}, {completions} come out";
+    let upgraded = json!({ "101": { "description": "A WebSocket" } });
+    paths["/api/worlds/{id}/terminal"]["get"] =
+        op(terminal, std::slice::from_ref(&world), None, upgraded.clone());
+    paths["/api/worlds/{id}/as/{capability}/terminal"]["get"] = op(
+        terminal,
+        &[world.clone(), path("capability", "What issuing an identity gave")],
+        None,
+        upgraded,
+    );
     let kube =
         "The world's Kubernetes API: kubectl --server http://127.0.0.1:7878/api/worlds/ID/kube";
     let proxy = "A Service of the world from outside; waits while the world is paused";

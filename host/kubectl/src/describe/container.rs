@@ -83,7 +83,7 @@ fn one(w: &mut Writer, c: &Value, status: Option<&Value>, space: usize, pod: &Va
         if let Some(amounts) = amounts {
             w.write(at, format!("{title}:"));
             for (name, amount) in amounts {
-                let amount = amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
+                let amount = super::quantity::Quantity::of(amount);
                 w.write(at + 1, format!("{name}:\t{amount}"));
             }
         }

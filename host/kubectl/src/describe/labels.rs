@@ -43,7 +43,7 @@ pub fn annotations_at(w: &mut Writer, level: usize, title: &str, value: &Value) 
         if value.chars().count() + key.chars().count() + 2 > 140 || value.contains('\n') {
             w.write(level, format!("{begin}{key}:"));
             for line in value.split('\n') {
-                let short: String = line.chars().take(140).collect();
+                let short: String = line.chars().take(138).collect();
                 let dots = if short.len() < line.len() { "..." } else { "" };
                 w.write(level, format!("\t  {short}{dots}"));
             }

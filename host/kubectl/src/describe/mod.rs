@@ -40,7 +40,7 @@ pub const FLAGS: &str = "selector/l= all-namespaces/A filename/f= kustomize/k= r
 pub async fn run(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
     if args.words.is_empty() && !args.has("filename") {
         return Err(Failure::new(
-            "You must specify the type of resource to describe. Use \"kubectl api-resources\" for a complete list of supported resources.\n",
+            "You must specify the type of resource to describe. Use \"kubectl api-resources\" for a complete list of supported resources.",
         ));
     }
     let selection = select(k, args, &args.words).await?;

@@ -112,7 +112,7 @@ pub async fn describe(k: &mut Kubectl<'_>, w: &mut Writer, o: &Value) -> Result<
         if let Some(amounts) = status[field].as_object().filter(|m| !m.is_empty()) {
             w.write(0, format!("{title}:"));
             for (name, amount) in amounts {
-                w.write(1, format!("{name}:\t{}", text(amount)));
+                w.write(1, format!("{name}:\t{}", Quantity::of(amount)));
             }
         }
     }

@@ -63,7 +63,7 @@ pub fn lines(table: &Value, style: &Style, headers: bool) -> String {
         }
         for label in &style.labels {
             let value = meta["labels"][label.as_str()].as_str();
-            cells.push(value.unwrap_or("<none>").to_owned());
+            cells.push(value.unwrap_or("").to_owned());
         }
         if style.show_labels {
             let labels = meta["labels"].as_object().filter(|l| !l.is_empty());

@@ -68,12 +68,17 @@ pub async fn run(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
                 waited += 100;
                 continue;
             }
+            // What is not there is deleted already.
+            (Goal::Delete, false) if all_missing => found = now,
             (_, false) => {
                 return Err(Failure::all(failures).unwrap_or_else(|| Failure::code(1)));
             }
             _ => found = now,
         }
         break;
+    }
+    if found.is_empty() && matches!(goal, Goal::Delete) && !args.has("selector") {
+        return Ok(());
     }
     if found.is_empty() {
         return Err(Failure::new("no matching resources found"));

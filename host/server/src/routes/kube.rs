@@ -72,20 +72,22 @@ pub async fn handle_as(
 }
 
 /// Who asks, of which world.
-struct Asker {
-    world: String,
-    user: String,
+pub(super) struct Asker {
+    /// The world.
+    pub world: String,
+    /// Their name.
+    pub user: String,
     /// The path of the API that they use.
-    base: String,
+    pub base: String,
 }
 
 impl Asker {
     /// Whoever reaches the server without a capability.
-    fn owner(world: String) -> Asker {
+    pub fn owner(world: String) -> Asker {
         Asker { base: format!("/api/worlds/{world}/kube"), world, user: "admin".into() }
     }
 
-    fn of(app: &App, world: String, capability: &str) -> Result<Asker, ApiError> {
+    pub fn of(app: &App, world: String, capability: &str) -> Result<Asker, ApiError> {
         let live = app.world(&world)?;
         let known = lock(live.identities());
         // As for a world that is not there: a guess learns nothing.
@@ -233,16 +235,13 @@ fn to_http(response: Response, live: Arc<Live>, served: Option<Served>, head: bo
     let body = match response.body {
         _ if head => HttpBody::empty(),
         Body::Full(bytes) => HttpBody::from(bytes),
-        Body::Watch(watch) => {
-            let seconds = watch.timeout_seconds.map(|s| Duration::from_secs(s.min(MAX_WATCH)));
-            follow(Pull::Watch(watch), live, seconds.unwrap_or(WATCH), served)
-        }
-        Body::Log(log) => follow(Pull::Log(log), live, Duration::from_secs(MAX_WATCH), served),
+        stream => follow(Following::new(stream, live, served)),
     };
     out.body(body).map_err(|e| ApiError::internal(e.to_string()))
 }
 
 enum Pull {
+    Whole(Option<Bytes>),
     Watch(Box<WatchStream>),
     Log(Box<LogFollow>),
 }
@@ -250,6 +249,7 @@ enum Pull {
 impl Pull {
     fn try_next(&mut self) -> Option<Bytes> {
         match self {
+            Pull::Whole(bytes) => bytes.take(),
             Pull::Watch(watch) => watch.try_next(),
             Pull::Log(log) => log.try_next(),
         }
@@ -257,13 +257,15 @@ impl Pull {
 
     fn is_over(&self) -> bool {
         match self {
+            Pull::Whole(bytes) => bytes.is_none(),
             Pull::Watch(watch) => watch.is_over(),
             Pull::Log(log) => log.is_over(),
         }
     }
 }
 
-struct Following {
+/// A watch or a log that somebody follows.
+pub(super) struct Following {
     pull: Pull,
     changes: watch::Receiver<u64>,
     live: Arc<Live>,
@@ -274,8 +276,30 @@ struct Following {
 }
 
 impl Following {
+    /// Begins to follow a body.
+    pub fn new(body: Body, live: Arc<Live>, served: Option<Served>) -> Following {
+        let (pull, lasts) = match body {
+            Body::Full(bytes) => (Pull::Whole(Some(bytes)), WATCH),
+            Body::Watch(watch) => {
+                let seconds = watch.timeout_seconds.map(|s| Duration::from_secs(s.min(MAX_WATCH)));
+                (Pull::Watch(watch), seconds.unwrap_or(WATCH))
+            }
+            Body::Log(log) => (Pull::Log(log), Duration::from_secs(MAX_WATCH)),
+        };
+        let now = Instant::now();
+        Following {
+            pull,
+            changes: live.changes(),
+            rewinds: live.view().rewinds,
+            live,
+            deadline: now + lasts,
+            bookmark: now + BOOKMARK,
+            _served: served,
+        }
+    }
+
     /// All there is by now, as one piece; waits until there is something. `None` at the end.
-    async fn next(&mut self) -> Option<Bytes> {
+    pub async fn next(&mut self) -> Option<Bytes> {
         loop {
             self.changes.mark_unchanged();
             let mut piece = Vec::new();
@@ -312,17 +336,7 @@ impl Following {
     }
 }
 
-fn follow(pull: Pull, live: Arc<Live>, lasts: Duration, served: Option<Served>) -> HttpBody {
-    let now = Instant::now();
-    let following = Following {
-        pull,
-        changes: live.changes(),
-        rewinds: live.view().rewinds,
-        live,
-        deadline: now + lasts,
-        bookmark: now + BOOKMARK,
-        _served: served,
-    };
+fn follow(following: Following) -> HttpBody {
     HttpBody::from_stream(futures_util::stream::unfold(following, |mut following| async {
         let piece = following.next().await?;
         Some((Ok::<_, Infallible>(piece), following))

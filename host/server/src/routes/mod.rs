@@ -7,6 +7,7 @@ mod kube_streams;
 mod patterns;
 mod proxy;
 mod stream;
+mod terminal;
 mod time;
 mod trace;
 
@@ -78,6 +79,8 @@ fn routes(limits: &Limits) -> Routes {
         .add("/api/worlds/{id}/density", &["get"], get(trace::density))
         .add("/api/worlds/{id}/recording", &["get"], get(trace::recording))
         .add("/api/worlds/{id}/stream", &["get"], get(stream::open))
+        .add("/api/worlds/{id}/terminal", &["get"], get(terminal::open))
+        .add("/api/worlds/{id}/as/{capability}/terminal", &["get"], get(terminal::open_as))
         .add("/api/worlds/{id}/kube", kube_methods, any(kube::root))
         .also("/api/worlds/{id}/kube/", any(kube::root))
         .add("/api/worlds/{id}/kube/{*path}", kube_methods, any(kube::handle))

@@ -9,7 +9,7 @@ use crate::failure::{Failure, Result};
 use crate::flags::Args;
 use crate::kubectl::{DryRun, Kubectl};
 use crate::manifest;
-use crate::print::format::{Format, format, list};
+use crate::print::format::{Format, format, list, without_managed};
 use crate::print::json::compact;
 use crate::select::{Found, Target};
 
@@ -93,6 +93,7 @@ pub async fn run(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
     if targets.is_empty() && failures.is_empty() {
         return Err(Failure::new("no objects passed to apply"));
     }
+    let keep = args.on("show-managed-fields");
     let mut done = Vec::new();
     for target in targets {
         let result = if args.on("server-side") {
@@ -102,6 +103,7 @@ pub async fn run(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
         };
         match result {
             Ok((object, what)) => {
+                let object = without_managed(object, keep);
                 let found = Found { resource: target.resource, object };
                 match &form {
                     None => k.line(format!("{} {what}{}", found.shown(), dry.suffix())),

@@ -171,24 +171,42 @@ fn plain(response: Response) -> HttpResponse {
 
 /// The world that a stream belongs to.
 #[derive(Clone)]
-struct World {
+pub(super) struct World {
     app: Arc<App>,
     id: String,
 }
 
 impl World {
-    async fn change<T: Send + 'static>(
+    /// A world of the server.
+    pub fn new(app: Arc<App>, id: String) -> World {
+        World { app, id }
+    }
+
+    /// The server.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Does something with it.
+    pub async fn change<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Live) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         change(&self.app, &self.id, f).await
     }
 
-    async fn input(&self, input: Input) -> Result<(), ApiError> {
+    /// Lets an input enter.
+    pub async fn input(&self, input: Input) -> Result<(), ApiError> {
         self.change(move |live| live.input(input).map(drop)).await
     }
 
-    async fn send(&self, id: u64, bytes: Bytes) -> Result<(), ApiError> {
+    /// Gives bytes to a connection or session.
+    pub async fn send(&self, id: u64, bytes: Bytes) -> Result<(), ApiError> {
         self.input(Input::Send { id, bytes: bytes.to_vec().into() }).await
     }
 
@@ -208,7 +226,7 @@ impl World {
     }
 
     /// Drops a connection or session, if it still is there.
-    async fn drop(&self, id: u64) {
+    pub async fn drop(&self, id: u64) {
         // A world that is gone has none.
         let _ = self
             .change(move |live| {
