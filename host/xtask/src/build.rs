@@ -149,8 +149,13 @@ fn guest_names() -> Result<Vec<String>> {
     let text = shell::output(&mut cargo).context("cargo metadata of guests/ failed")?;
     let metadata: serde_json::Value = serde_json::from_str(&text)?;
     let array = |v: &serde_json::Value, key: &str| v[key].as_array().cloned().unwrap_or_default();
+    let folder = paths::root().join("guests");
     let mut names = BTreeSet::new();
     for package in array(&metadata, "packages") {
+        // Programs of tests are of the same workspace, but no images of Podlab.
+        if package["manifest_path"].as_str().is_none_or(|p| !Path::new(p).starts_with(&folder)) {
+            continue;
+        }
         for target in array(&package, "targets") {
             let bin = array(&target, "kind").iter().any(|k| k == "bin");
             if let (true, Some(name)) = (bin, target["name"].as_str())

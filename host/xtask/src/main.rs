@@ -5,6 +5,7 @@
 //! - [`embed`]: what goes into the binary, kept up to date by digests
 //! - [`web`]: the page: wasm-bindgen and precompression
 //! - [`suite`]: every test there is, as named stages; [`count`]: reading the runners' counts
+//! - [`bugs`]: programs with a known mistake; [`mutants`]: of the guests; [`soak`]: with many seeds
 //! - [`figures`]: what `bench` measures
 //! - [`shell`]: running programs; [`paths`]: where things are
 //!
@@ -18,12 +19,15 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod bugs;
 mod build;
 mod count;
 mod embed;
 mod figures;
+mod mutants;
 mod paths;
 mod shell;
+mod soak;
 mod suite;
 mod web;
 
@@ -67,6 +71,20 @@ enum Command {
         #[arg(long)]
         list: bool,
     },
+    /// Runs what takes too long for every change: many seeds, mutants, two builds compared.
+    #[command(
+        after_help = "Examples:\n  cargo xtask soak\n  cargo xtask soak bugs --seeds 500\n  cargo xtask soak mutants builds"
+    )]
+    Soak {
+        /// Only these parts.
+        parts: Vec<soak::Part>,
+        /// Seeds for each program without a mistake.
+        #[arg(long, value_name = "N", default_value_t = 2000)]
+        seeds: u64,
+        /// Uses what is built already.
+        #[arg(long)]
+        no_build: bool,
+    },
     /// Measures, and prints one JSON object a line; progress goes to standard error.
     #[command(
         after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench loopback rewind\n  cargo xtask bench > figures.jsonl"
@@ -89,6 +107,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Test { stages, .. } => suite::run(&stages),
+        Command::Soak { parts, seeds, no_build } => soak::run(&parts, seeds, !no_build),
         Command::Bench { figures, no_build } => figures::run(&figures, !no_build),
     }
 }

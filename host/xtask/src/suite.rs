@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::build::{self, WEB_TARGET};
 use crate::count::Count;
-use crate::{paths, shell};
+use crate::{bugs, paths, shell};
 
 /// The crates that must compile for the browser.
 const PORTABLE: [&str; 6] =
@@ -18,6 +18,8 @@ const PORTABLE: [&str; 6] =
 const DENY: &str = "deny";
 /// How many seeds each scenario is run with.
 const SEEDS: &str = "20";
+/// The same for programs with a known mistake.
+const SEEDS_OF_BUGS: u64 = 20;
 
 /// A group of tests with a name.
 struct Stage {
@@ -48,6 +50,7 @@ fn stages() -> Vec<Stage> {
         stage("pika", "the AMQP client of Python against the broker", needs_pika, pika),
         stage("web", "tests of the web app, run natively", nothing, web),
         stage("scenarios", "the patterns' scenarios, 20 seeds each", nothing, scenarios),
+        stage("bugs", "programs with a known mistake, 20 seeds each", nothing, mistakes),
         stage("lint", "the patterns' files, and their exercises", nothing, lint),
         stage("kubectl", "the real kubectl against a world", needs_kubectl, kubectl),
         stage("browser", "a real browser on the page", needs_browser, browser),
@@ -291,6 +294,10 @@ fn scenarios() -> Result<Count> {
     let mut podlab = Command::new(built()?);
     podlab.current_dir(paths::root()).args(["test", "patterns", "--seeds", SEEDS]);
     counted(podlab)
+}
+
+fn mistakes() -> Result<Count> {
+    bugs::check(&built()?, SEEDS_OF_BUGS, SEEDS_OF_BUGS)
 }
 
 fn lint() -> Result<Count> {
