@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::build::{self, WEB_TARGET};
 use crate::count::Count;
-use crate::{bugs, paths, shell};
+use crate::{bugs, mutants, paths, shell};
 
 /// The crates that must compile for the browser.
 const PORTABLE: [&str; 6] =
@@ -18,7 +18,7 @@ const PORTABLE: [&str; 6] =
 const DENY: &str = "deny";
 /// How many seeds each scenario is run with.
 const SEEDS: &str = "20";
-/// The same for programs with a known mistake.
+/// The same for programs with a known mistake, and at most as many for mutants.
 const SEEDS_OF_BUGS: u64 = 20;
 
 /// A group of tests with a name.
@@ -51,6 +51,7 @@ fn stages() -> Vec<Stage> {
         stage("web", "tests of the web app, run natively", nothing, web),
         stage("scenarios", "the patterns' scenarios, 20 seeds each", nothing, scenarios),
         stage("bugs", "programs with a known mistake, 20 seeds each", nothing, mistakes),
+        stage("mutants", "the patterns' scenarios find mutants of the guests", nothing, mutated),
         stage("lint", "the patterns' files, and their exercises", nothing, lint),
         stage("kubectl", "the real kubectl against a world", needs_kubectl, kubectl),
         stage("browser", "a real browser on the page", needs_browser, browser),
@@ -298,6 +299,10 @@ fn scenarios() -> Result<Count> {
 
 fn mistakes() -> Result<Count> {
     bugs::check(&built()?, SEEDS_OF_BUGS, SEEDS_OF_BUGS)
+}
+
+fn mutated() -> Result<Count> {
+    mutants::check(&built()?, SEEDS_OF_BUGS)
 }
 
 fn lint() -> Result<Count> {
