@@ -136,8 +136,10 @@ fn found(
 ) -> Result<Option<u64>> {
     let mut command = Command::new(podlab);
     command.current_dir(paths::root()).arg("test").arg(format!("patterns/{}", mutant.pattern));
-    command.args(which).args(["--seeds", &seeds.to_string(), "--format", "json"]);
-    command.arg("--image").arg(format!("{}:v1={}", mutant.guest, image.display()));
+    command.args(which).args(["--seeds", &seeds.to_string()]);
+    command.args(["--no-shrink", "--format", "json"]);
+    // What pattern.yaml calls by the guest's bare name is its latest image.
+    command.arg("--image").arg(format!("{}:latest={}", mutant.guest, image.display()));
     let out = command.output().context("podlab does not start")?;
     let document: Value = serde_json::from_slice(&out.stdout).with_context(|| {
         let said = String::from_utf8_lossy(&out.stderr);
