@@ -91,7 +91,14 @@ fn lay_out() -> Result<()> {
 pub fn run(podlab: &Path, folder: &Path, seeds: u64) -> Result<BTreeMap<String, Runs>> {
     let mut command = Command::new(podlab);
     command.current_dir(paths::root()).arg("test").arg(folder);
-    command.args(["--seeds", &seeds.to_string(), "--keep-going", "--no-shrink", "--format", "json"]);
+    command.args([
+        "--seeds",
+        &seeds.to_string(),
+        "--keep-going",
+        "--no-shrink",
+        "--format",
+        "json",
+    ]);
     let out = command.stderr(Stdio::inherit()).output().context("podlab does not start")?;
     let document: Value = serde_json::from_slice(&out.stdout)
         .with_context(|| format!("podlab test {} reports nothing", paths::shown(folder)))?;

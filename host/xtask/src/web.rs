@@ -140,8 +140,11 @@ fn statics(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Compresses.
+type Coder = fn(&[u8]) -> Result<Vec<u8>>;
+
 /// How files are compressed, by the ending of what comes out.
-const CODINGS: [(&str, fn(&[u8]) -> Result<Vec<u8>>); 2] = [("br", brotli), ("gz", gzip)];
+const CODINGS: [(&str, Coder); 2] = [("br", brotli), ("gz", gzip)];
 
 /// Compresses a file if that pays; whether it did.
 fn compress(
