@@ -14,6 +14,8 @@ use podlab_server::{App, Assets, Options, router};
 use podlab_world::{Images, World, WorldOptions};
 use serde_json::{Value, json};
 
+const MINUTE: u64 = 60_000_000_000;
+
 /// A served world, until it is dropped.
 pub struct Cluster {
     live: Arc<Live>,
@@ -40,6 +42,9 @@ impl Cluster {
     pub fn start() -> Cluster {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the date is after 1970");
         let nanos = u64::try_from(now.as_nanos()).expect("the date is before 2554");
+        // Half a minute before the next full one, for the CronJob.
+        let nanos = nanos / MINUTE * MINUTE + MINUTE / 2
+            - if nanos % MINUTE < MINUTE / 2 { MINUTE } else { 0 };
         let options = WorldOptions { epoch: nanos, nodes: Vec::new(), ..WorldOptions::default() };
         let catalogue = podlab_lab::Catalogue::read(Default::default()).expect("an empty one");
         let page = Assets::new(Vec::new());
@@ -87,11 +92,18 @@ impl Cluster {
         }
     }
 
+    fn path(&self) -> String {
+        format!("/api/worlds/{}/kube", self.live.id())
+    }
+
     /// Runs a command of a transcript; gives what the transcript would hold.
     pub fn run(&self, command: &str) -> String {
         let command = command
             .replace("DIR/", &format!("{}/", self.home.path().display()))
-            .replace("https://127.0.0.1:26443", &self.url);
+            .replace("https://127.0.0.1:26443", &self.url)
+            // kubectl takes the whole path.
+            .replace("--raw /", &format!("--raw {}/", self.path()))
+            .replace("--raw '/", &format!("--raw '{}/", self.path()));
         let manifests = podlab_tests::root().join("host/kube/tests/api/golden/manifests");
         let path = std::env::var("PATH").unwrap_or_default();
         let output = Command::new("bash")
@@ -117,17 +129,28 @@ impl Cluster {
     }
 }
 
-/// kubectl 1.32, with which the transcripts were made, if it can be found: some installations
-/// have a `kubectl` that starts the one of the server's version.
+/// kubectl 1.32, with which the transcripts were made, if it can be found.
 fn kubectl() -> PathBuf {
+    let all = kubectls();
+    let wanted = all.iter().find(|k| k.ends_with("kubectl.1.32"));
+    wanted.unwrap_or(&all[0]).clone()
+}
+
+/// Every kubectl that can be found: some installations have a `kubectl` that starts the one of
+/// the server's version, and those beside it.
+pub fn kubectls() -> Vec<PathBuf> {
     let named = std::env::var_os("KUBECTL").unwrap_or_else(|| "kubectl".into());
     let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .map(|folder| folder.join(&named))
         .find(|file| file.is_file())
         .expect("kubectl is on the PATH");
     let real = found.canonicalize().unwrap_or(found);
-    let sibling = real.with_file_name("kubectl.1.32");
-    if sibling.is_file() { sibling } else { real }
+    let beside = (20..60).map(|minor| real.with_file_name(format!("kubectl.1.{minor}")));
+    let mut all: Vec<PathBuf> = beside.filter(|file| file.is_file()).collect();
+    if all.is_empty() {
+        all.push(real);
+    }
+    all
 }
 
 fn node(name: &str, number: usize) -> Value {
@@ -250,17 +273,27 @@ impl StandIn {
             self.pods = self.pods.wrapping_add(1);
             let address = format!("10.244.0.{}", self.pods);
             let new = self.running(pod, &address);
-            ask(&self.live, "PATCH", &format!("{path}/status"), Some(json!({"status": new})));
+            self.report(&path, pod, new);
         } else if status["phase"] == "Running" && owner == "Job" {
             let began = text(&status["startTime"]);
-            let long_ago = SystemTime::now() - Duration::from_secs(2);
+            // The transcripts looked at the CronJob's while it ran, which may take longer here.
+            let slow = text(&meta["name"]).starts_with("cj-");
+            let long_ago = SystemTime::now() - Duration::from_secs(if slow { 12 } else { 2 });
             let elapsed = long_ago.duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
             let limit = podlab_kube::store::object::time(u64::try_from(elapsed).expect("small"));
             if began <= limit {
                 let new = self.succeeded(pod);
-                ask(&self.live, "PATCH", &format!("{path}/status"), Some(json!({"status": new})));
+                self.report(&path, pod, new);
             }
         }
+    }
+
+    fn report(&self, path: &str, pod: &Value, new: Value) {
+        let mut reported = pod.clone();
+        for (key, value) in new.as_object().into_iter().flatten() {
+            reported["status"][key] = value.clone();
+        }
+        ask(&self.live, "PUT", &format!("{path}/status"), Some(reported));
     }
 
     fn conditions(&self, pod: &Value, ready: &str) -> Value {

@@ -11,28 +11,45 @@ const LETTERS: &str = "[bcdfghjklmnpqrstvwxz2456789]";
 static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let hash = format!("-{LETTERS}{{7,10}}-{LETTERS}{{5}}\\b");
     let set = format!("\\b(web|d|orphan|web-v2)-{LETTERS}{{7,10}}\\b");
+    let alone = format!("(\\s){LETTERS}{{8,10}}(\\s|$)");
     let random = format!("-{LETTERS}{{5}}\\b");
     let rules: Vec<(&str, &str)> = vec![
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
         (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "TIME"),
         (r#"([rR]esourceVersion\\?"?): ?\\?"\d+\\?""#, "$1: RV"),
-        (r"(pod-template-hash[=:] ?)\w+", "${1}HASH"),
+        (r#"(pod-template-hash"?[=:] ?"?)\w+"#, "${1}HASH"),
+        (r"\.[0-9a-f]{16}\b", ".MOMENT"),
+        (r"'(resourceVersion|continue)': '\w+'", "'$1': 'X'"),
+        (r#"(resourceVersion|continue|RESOURCE)(=|":)"?\w{30,}"?"#, "$1${2}X"),
+        (r"in record \(\d+\)", "in record (RV)"),
         (r"\b(cj)-\d{8}\b", "$1-MINUTE"),
         (&hash, "-HASH-XXXXX"),
         (&set, "$1-HASH"),
         (&random, "-XXXXX"),
-        (r"\b(10\.(96|244)|172\.18)(\.\d+){2,3}\b", "IP"),
+        (&alone, "${1}HASH$2"),
+        // Pods, and kubeadm's range of Services: 10.96.0.0/12.
+        (r"\b10\.(244|9[6-9]|10\d|11[01])(\.\d+){2}\b", "IP"),
+        // Which node a pod lands on.
+        (r#"(nodeName"?: "?|XXXXX to |Node:  +|IP  )node-[12]\b"#, "${1}NODE"),
         (r"\b127\.0\.0\.[123](:\d+)?\b", "HOST"),
         // Ages and durations, alone or in "3 (42s ago)".
         (r"(\s|\(|^)(\d+[smhdy]){1,2}(\s|\)|$)", "${1}AGE$3"),
         (r"<invalid>", "AGE"),
+        // How often something was tried by the time that a command took.
+        (r"AGE \(x\d+ over AGE\)", "AGE (xN over AGE)"),
+        (r"\(and \d+ other pods?\)", "(and N other pods)"),
+        (r"^(content-length: ).*", "${1}N"),
         (r"nodePort: 3\d{4}", "nodePort: PORT"),
         (r":3\d{4}/", ":PORT/"),
         (r"3\d{4}/TCP", "PORT/TCP"),
         (r"-{4,}", "----"),
         // A width that a name of another length gave is no difference; indentation is.
         (r"(\S) {2,}", "$1  "),
+        (r"IP  node-[12]\b", "IP  NODE"),
+        (r"\bnode-[12]  IP", "NODE  IP"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC", "TIME"),
+        (r"^(date: ).*", "${1}TIME"),
         (r" +$", ""),
     ];
     rules
@@ -43,17 +60,43 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 
 /// `text` without what is different in every cluster.
 pub fn normal(command: &str, text: &str) -> Vec<String> {
-    let mut text = text.to_owned();
+    let mut text = canonical(text);
     for (rule, with) in RULES.iter() {
         text = rule.replace_all(&text, *with).into_owned();
     }
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    if command.contains(" drain ") {
-        // Pods are evicted in parallel, and retried for as long as there is time.
+    if command.starts_with("kubectl describe rs ") {
+        // A ReplicaSet whose pods are refused tries as often as it has time to.
+        lines.dedup();
+    }
+    if command.contains(" drain ") || command.contains(" & ") {
+        // Pods are evicted in parallel, and retried for as long as there is time; two commands
+        // that run at once write when they like.
         lines.sort();
         lines.dedup();
     }
     lines
+}
+
+/// JSON that is the whole of the output, with its fields in one order: in theirs there is no
+/// meaning.
+fn canonical(text: &str) -> String {
+    let Some(rest) = text.strip_prefix("--- stdout\n") else { return text.into() };
+    let Some((out, after)) = rest.split_once("--- stderr") else { return text.into() };
+    let (head, body) = match out.split_once("\r\n\r\n").or_else(|| out.split_once("\n\n")) {
+        Some((head, body)) if head.starts_with("HTTP/") => (head, body),
+        _ => ("", out),
+    };
+    // A watch is an object a line; what was cut is left as it is.
+    let lines: Result<Vec<serde_json::Value>, _> =
+        serde_json::Deserializer::from_str(body).into_iter().collect();
+    match lines {
+        Ok(all) if all.iter().any(serde_json::Value::is_object) => {
+            let all: Vec<String> = all.iter().map(|v| format!("{v:#}\n")).collect();
+            format!("--- stdout\n{}\n{}--- stderr{after}", head.replace('\r', ""), all.concat())
+        }
+        _ => text.into(),
+    }
 }
 
 /// What must be taken away from and added to `before` to get `after`: the lines that differ,

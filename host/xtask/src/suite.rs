@@ -312,7 +312,16 @@ fn lint() -> Result<Count> {
 }
 
 fn kubectl() -> Result<Count> {
-    let mut test = cargo(&["test", "--workspace", "--test", "kubectl", "--", "--include-ignored"]);
+    let mut test = cargo(&[
+        "test",
+        "--workspace",
+        "--test",
+        "kubectl",
+        "--test",
+        "golden",
+        "--",
+        "--include-ignored",
+    ]);
     test.env("PODLAB", built()?);
     counted(test)
 }

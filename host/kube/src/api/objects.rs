@@ -276,8 +276,8 @@ impl Api {
             }
         }
         let manager = match request.param("fieldManager") {
-            // As kubectl's own user agent would be read.
-            "" => "kubectl",
+            // Whoever serves HTTP takes it from the user agent, where there is one.
+            "" => "unknown",
             name if name.len() > 128 => {
                 let e = crate::store::FieldError::too_long("fieldManager", 128);
                 return Err(Error::invalid("CreateOptions", "meta.k8s.io", "", &[e]));

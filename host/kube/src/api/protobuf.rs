@@ -15,8 +15,9 @@ const FIELDS: usize = 200_000;
 
 /// Numbers and switches that are no pointers in Go: protobuf writes them always, JSON leaves
 /// them out when they are zero.
-const ZERO_IS_NOTHING: [&str; 26] = [
+const ZERO_IS_NOTHING: [&str; 27] = [
     "count",
+    "healthCheckNodePort",
     "failureThreshold",
     "generation",
     "hostIPC",

@@ -214,7 +214,8 @@ impl Api {
                         Some(items) => view.table(&items.iter().collect::<Vec<_>>(), &json!({})),
                         None => view.table(&[&found], &json!({})),
                     });
-                    Ok(Response::json(200, &table.unwrap_or(found)))
+                    let warnings = vec!["v1 ComponentStatus is deprecated in v1.19+".into()];
+                    Ok(Response { warnings, ..Response::json(200, &table.unwrap_or(found)) })
                 }
                 ("bindings", _) => self.bind(request, t),
                 _ => self.review(request, t),

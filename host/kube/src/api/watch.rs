@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use podlab_trace::Verb;
 use serde_json::{Value, json};
@@ -76,7 +78,16 @@ impl WatchStream {
         let mut meta =
             json!({"resourceVersion": self.watch.version().to_string(), "creationTimestamp": null});
         if initial_end {
-            meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+            // What an empty list would look like (`apiserver/pkg/endpoints/handlers/watch.go`).
+            let list = format!(
+                "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{{}},\"items\":null}}\n",
+                self.target.row.kind,
+                self.target.row.api_version()
+            );
+            meta["annotations"] = json!({
+                "k8s.io/initial-events-end": "true",
+                "kubernetes.io/initial-events-list-blueprint": STANDARD.encode(list),
+            });
         }
         let object = json!({"kind": *self.target.row.kind, "apiVersion": self.target.row.api_version(), "metadata": meta});
         self.push("BOOKMARK", &object);

@@ -17,6 +17,7 @@ const SLICES: &str = "endpointslices.discovery.k8s.io";
 /// The labels by which a slice says whose it is, and who keeps it.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+const HEADLESS: &str = "service.kubernetes.io/headless";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 /// How many endpoints one slice holds (`--max-endpoints-per-slice`).
 const SLICE: usize = 100;
@@ -165,6 +166,13 @@ fn endpoints(context: &Context, key: &Key, service: &Value, pods: &[Object]) -> 
             if !other.is_empty() {
                 out["notReadyAddresses"] = other.into();
             }
+            let mut ports = ports;
+            for port in ports.as_array_mut().into_iter().flatten() {
+                // Here a name may be absent, in slices it may not.
+                if port["name"] == "" {
+                    object::map_mut(port).remove("name");
+                }
+            }
             if ports.as_array().is_some_and(|p| !p.is_empty()) {
                 out["ports"] = ports;
             }
@@ -173,7 +181,7 @@ fn endpoints(context: &Context, key: &Key, service: &Value, pods: &[Object]) -> 
         .collect();
     let mut labels = service["metadata"]["labels"].as_object().cloned().unwrap_or_default();
     if service["spec"]["clusterIP"] == "None" {
-        labels.insert("service.kubernetes.io/headless".into(), "".into());
+        labels.insert(HEADLESS.into(), "".into());
     }
     let mut new = json!({"metadata": {"name": key.1, "namespace": key.0}});
     if !labels.is_empty() {
@@ -184,7 +192,9 @@ fn endpoints(context: &Context, key: &Key, service: &Value, pods: &[Object]) -> 
     }
     match context.store.get(ENDPOINTS, &key.0, &key.1) {
         None => drop(context.store.create(ENDPOINTS, new)?),
-        Some(old) if old["subsets"] == new["subsets"] => {}
+        Some(old)
+            if old["subsets"] == new["subsets"]
+                && old["metadata"]["labels"] == new["metadata"]["labels"] => {}
         Some(_) => drop(context.store.update(ENDPOINTS, new)?),
     }
     Ok(())
@@ -201,12 +211,14 @@ fn slices(
         let labels = &s["metadata"]["labels"];
         labels[SERVICE_NAME] == *key.1 && labels[MANAGED_BY] == MANAGER
     };
+    let labels = service.map(|service| slice_labels(service, &key.1));
     let mut old: Vec<Object> = context.store.list(SLICES, Some(&key.0));
     old.retain(ours);
     // Those that stay as they are first, then those of the same ports.
     old.retain(|slice| {
         let same = wanted.iter().position(|(ports, endpoints)| {
             slice["ports"] == *ports
+                && labels.as_ref().is_some_and(|l| slice["metadata"]["labels"] == *l)
                 && slice["endpoints"].as_array().is_some_and(|e| e == endpoints)
         });
         same.map(|at| wanted.remove(at)).is_none()
@@ -223,6 +235,9 @@ fn slices(
         let mut new = Value::clone(&slice);
         new["ports"] = ports;
         new["endpoints"] = endpoints.into();
+        if let Some(labels) = &labels {
+            new["metadata"]["labels"] = labels.clone();
+        }
         context.store.update(SLICES, new)?;
     }
     let Some(service) = service else { return Ok(()) };
@@ -231,7 +246,7 @@ fn slices(
             "metadata": {
                 "generateName": format!("{}-", key.1),
                 "namespace": key.0,
-                "labels": {SERVICE_NAME: key.1, MANAGED_BY: MANAGER},
+                "labels": labels,
                 "ownerReferences": [object::controller_reference(service)],
             },
             "addressType": "IPv4",
@@ -241,6 +256,18 @@ fn slices(
         context.store.create(SLICES, slice)?;
     }
     Ok(())
+}
+
+/// The labels of a Service's slices: its own, and what finds them (`setEndpointSliceLabels`).
+fn slice_labels(service: &Value, name: &str) -> Value {
+    let mut labels = service["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+    labels.remove(HEADLESS);
+    if service["spec"]["clusterIP"] == "None" {
+        labels.insert(HEADLESS.into(), "".into());
+    }
+    labels.insert(SERVICE_NAME.into(), name.into());
+    labels.insert(MANAGED_BY.into(), MANAGER.into());
+    labels.into()
 }
 
 /// The pod's own name under a headless Service that is its subdomain.

@@ -1,6 +1,7 @@
 //! Namespaces: those that are always there, what each of them has, and their end
 //! (`pkg/controller/{namespace,serviceaccount,certificates/rootcacertpublisher}`).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use podlab_trace::Verb;
@@ -78,8 +79,9 @@ fn equip(store: &Store, namespace: &str) {
 /// Deletes all that is in the namespace, and then the namespace.
 fn end(context: &Context, namespace: &Value) -> Result<Next, Error> {
     let (store, name) = (&context.store, object::name(namespace));
-    let mut left = 0usize;
-    let mut pods = false;
+    // What is left: kinds, and the finalizers that keep them
+    // (`namespaced_resources_deleter.go`, `gvrDeletionMetadata`).
+    let (mut left, mut finalizers) = (BTreeMap::new(), BTreeMap::new());
     for row in store.rows().into_iter().filter(|r| r.namespaced) {
         let key = row.qualified();
         for object in store.list(&key, Some(name)) {
@@ -89,26 +91,42 @@ fn end(context: &Context, namespace: &Value) -> Result<Next, Error> {
                 let _ = store.delete(&key, name, object::name(&object), &options);
             }
         }
-        let remaining = store.list(&key, Some(name)).len();
-        left += remaining;
-        pods |= remaining > 0 && key == "pods";
+        for object in store.list(&key, Some(name)) {
+            *left.entry(format!("{}.{}", row.plural, row.group)).or_insert(0usize) += 1;
+            let all = object["metadata"]["finalizers"].as_array();
+            for finalizer in all.into_iter().flatten().filter_map(Value::as_str) {
+                *finalizers.entry(finalizer.to_owned()).or_insert(0usize) += 1;
+            }
+        }
     }
     let mut new = namespace.clone();
-    if left == 0 {
+    if left.is_empty() {
         new["spec"]["finalizers"] = json!([]);
         let options = WriteOptions::default();
         store.update_with("namespaces", new, Part::Whole, &options)?;
         return Ok(Next::Change);
     }
     let now = object::time(context.shared.sim.unix_nanos());
-    let text = if pods {
-        format!("Some resources are remaining: pods. has {left} resource instances")
-    } else {
-        format!("Some resources are remaining: {left} resource instances")
+    let counted = |verb: &str, all: &BTreeMap<String, usize>| {
+        let each = all.iter().map(|(what, n)| format!("{what} {verb} {n} resource instances"));
+        each.collect::<Vec<_>>().join(", ")
     };
+    let text = format!("Some resources are remaining: {}", counted("has", &left));
+    let kept = if finalizers.is_empty() {
+        "All content-preserving finalizers finished".to_owned()
+    } else {
+        let each = counted("in", &finalizers);
+        format!("Some content in the namespace has finalizers remaining: {each}")
+    };
+    let keeps =
+        if finalizers.is_empty() { "ContentHasNoFinalizers" } else { "SomeFinalizersRemain" };
     let condition = |kind: &str, value: bool, reason: &str, message: &str| {
-        json!({"type": kind, "status": if value { "True" } else { "False" },
-                "reason": reason, "message": message, "lastTransitionTime": now})
+        let status = if value { "True" } else { "False" };
+        let mut before = namespace["status"]["conditions"].as_array().into_iter().flatten();
+        let since = before.find(|c| c["type"] == kind && c["status"] == status);
+        let since = since.map_or(json!(now), |c| c["lastTransitionTime"].clone());
+        json!({"type": kind, "status": status, "reason": reason, "message": message,
+            "lastTransitionTime": since})
     };
     new["status"]["conditions"] = json!([
         condition(
@@ -130,16 +148,9 @@ fn end(context: &Context, namespace: &Value) -> Result<Next, Error> {
             "All content successfully deleted, may be waiting on finalization"
         ),
         condition("NamespaceContentRemaining", true, "SomeResourcesRemain", &text),
-        condition(
-            "NamespaceFinalizersRemaining",
-            false,
-            "ContentHasNoFinalizers",
-            "All content-preserving finalizers finished"
-        ),
+        condition("NamespaceFinalizersRemaining", !finalizers.is_empty(), keeps, &kept),
     ]);
-    if new["status"]["conditions"].as_array().map(Vec::len)
-        != namespace["status"]["conditions"].as_array().map(Vec::len)
-    {
+    if new["status"] != namespace["status"] {
         store.update_status("namespaces", new)?;
     }
     Ok(Next::After(RETRY))

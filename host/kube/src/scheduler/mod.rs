@@ -212,7 +212,8 @@ impl Scheduler {
             "lastTransitionTime": object::time(self.store.sim().unix_nanos())});
         set_condition(&mut new, condition);
         // Nothing runs between reading and binding.
-        if self.store.update_with("pods", new, Part::Whole, &WriteOptions::default()).is_ok() {
+        let binding = WriteOptions { subresource: "binding", ..WriteOptions::default() };
+        if self.store.update_with("pods", new, Part::Whole, &binding).is_ok() {
             self.assume(key, &name, &object);
             let text = format!("Successfully assigned {}/{} to {name}", key.0, key.1);
             self.events.normal(&About::object(&object), "Scheduled", &text);

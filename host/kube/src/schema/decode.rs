@@ -84,6 +84,12 @@ impl Walk {
                 map.remove(&key);
             }
         }
+        // Times of conditions and states are no pointers in Go: there is always one, or null.
+        if name.ends_with("Condition") || name.starts_with("ContainerState") {
+            for (key, _) in fields.iter().filter(|(_, f)| struct_name(f) == "Time") {
+                map.entry(key.clone()).or_insert(Value::Null);
+            }
+        }
         Ok(())
     }
 

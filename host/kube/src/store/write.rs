@@ -1,6 +1,8 @@
 //! Create, update and delete, with Kubernetes' rules for metadata
 //! (`k8s.io/apiserver/pkg/registry/rest/{create,update,delete}.go`).
 
+use std::collections::BTreeMap;
+
 use podlab_trace::Verb;
 use serde_json::Value;
 
@@ -58,6 +60,10 @@ impl Store {
         row.fill(&mut object);
         let now = object::time(self.sim.unix_nanos());
         self.fill_metadata(&row, &mut object, &mut streams, &now);
+        if !options.dry_run {
+            // A name that was tried is not tried again, even if the object is refused.
+            self.lock().streams.names = streams.names.clone();
+        }
         let managers = applied.unwrap_or_else(|| {
             let mut managers = Managers::of_request(&given, &Value::Null);
             let manager = self.manager(&row, Part::Main, options);
@@ -391,7 +397,11 @@ impl Store {
             let given = if part == Part::Main { &given } else { &Value::Null };
             let mut managers = Managers::of_request(given, listed);
             let now = object::time(self.sim.unix_nanos());
-            managers.updated(&self.manager(&row, part, options), &old, &new, row.shape(), &now);
+            // Nobody owns what a binding sets: its handler knows no managers.
+            if options.subresource != "binding" {
+                let manager = self.manager(&row, part, options);
+                managers.updated(&manager, &old, &new, row.shape(), &now);
+            }
             managers
         });
         if part == Part::Main {
@@ -399,7 +409,7 @@ impl Store {
             (row.hooks.prepare_update)(&mut context, &mut new, &old)?;
             self.validate(&row, &new, Some(&old))?;
         }
-        if row.generation && part != Part::Status && new["spec"] != old["spec"] {
+        if row.generation && part != Part::Status && !means_the_same(&new, &old) {
             let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
             meta_mut(&mut new).insert("generation".into(), generation.into());
         }
@@ -573,4 +583,16 @@ fn keep(new: &mut Value, old: &Value, field: &str) {
         Some(value) => map.insert(field.into(), value.clone()),
         None => map.remove(field),
     };
+}
+
+/// Whether two states of an object differ in nothing that its generation counts: anything but
+/// metadata and status.
+fn means_the_same(new: &Value, old: &Value) -> bool {
+    let counted = |o: &Value| -> BTreeMap<String, Value> {
+        let all = o.as_object().into_iter().flatten();
+        all.filter(|(k, _)| *k != "metadata" && *k != "status")
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
+    };
+    counted(new) == counted(old)
 }

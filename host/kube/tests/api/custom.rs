@@ -93,8 +93,8 @@ fn tables_status_and_scale() {
     assert_eq!(columns, ["Name", "Spec", "Age"]);
     assert_eq!(table["rows"][0]["cells"], json!(["my-ct", "* * * * */5", "0s"]));
     let merge = "application/merge-patch+json";
-    let scaled =
-        c.ask("PATCH", &format!("{TABS}/my-ct/scale"), merge, r#"{"spec":{"replicas":3}}"#);
+    let target = format!("{TABS}/my-ct/scale?fieldManager=kubectl");
+    let scaled = c.ask("PATCH", &target, merge, r#"{"spec":{"replicas":3}}"#);
     assert_eq!((scaled.status, &scaled.body["kind"]), (200, &json!("Scale")), "{}", scaled.body);
     let status = c.ask(
         "PATCH",

@@ -137,7 +137,7 @@ fn conflicts_with_client_side_apply_are_named_and_kubectl_may_migrate() {
     // But not what somebody changed since.
     let scaled = c.ask(
         "PATCH",
-        &format!("{target}/scale"),
+        &format!("{target}/scale?fieldManager=kubectl"),
         "application/merge-patch+json",
         r#"{"spec":{"replicas":7}}"#,
     );

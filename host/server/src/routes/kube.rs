@@ -180,6 +180,17 @@ async fn answer(
         Ok(user) => user,
         Err(refusal) => return to_http(refusal, live, None, head),
     };
+    if request.mutates()
+        && request.param("fieldManager").is_empty()
+        && !request.content_type.starts_with("application/apply-patch")
+    {
+        // `prefixFromUserAgent` of `k8s.io/apiserver`.
+        let agent = text(header::USER_AGENT);
+        let name: String = agent.split('/').next().unwrap_or_default().chars().take(128).collect();
+        if !name.is_empty() {
+            request.query.push(("fieldManager".into(), name));
+        }
+    }
     let pretty = pretty(&request, &headers);
     // What is asked for by its hash never changes.
     let lasting = request.path.starts_with("/openapi/v3/") && !request.param("hash").is_empty();

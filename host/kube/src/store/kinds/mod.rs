@@ -95,7 +95,7 @@ pub fn all() -> Vec<Resource> {
             &["create"],
         ),
         Resource::new("coordination.k8s.io", "v1", "leases", "Lease").create_on_update(),
-        Resource::new("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
+        Resource::new("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice").generation(),
     ];
     for rows in [
         access::rows,
