@@ -104,6 +104,12 @@ impl Cluster {
             // kubectl takes the whole path.
             .replace("--raw /", &format!("--raw {}/", self.path()))
             .replace("--raw '/", &format!("--raw '{}/", self.path()));
+        // Two commands that write into one pipe would write into each other's lines.
+        let watched = self.home.path().join("watched").display().to_string();
+        let command = match command.split_once(" & ") {
+            Some((watch, other)) => format!("{watch} > {watched} & {other}; cat {watched}"),
+            None => command,
+        };
         let manifests = podlab_tests::root().join("host/kube/tests/api/golden/manifests");
         let path = std::env::var("PATH").unwrap_or_default();
         let output = Command::new("bash")

@@ -36,6 +36,8 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         // Ages and durations, alone or in "3 (42s ago)".
         (r"(\s|\(|^)(\d+[smhdy]){1,2}(\s|\)|$)", "${1}AGE$3"),
         (r"<invalid>", "AGE"),
+        (r"Client Version: v1\.32\.\S+", "Client Version: v1.32.N"),
+        (r#"("ca.crt": ")----BEGIN[^"]*"#, "${1}CERTIFICATE"),
         // How often something was tried by the time that a command took.
         (r"AGE \(x\d+ over AGE\)", "AGE (xN over AGE)"),
         (r"\(and \d+ other pods?\)", "(and N other pods)"),

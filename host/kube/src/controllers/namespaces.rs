@@ -43,7 +43,13 @@ impl Controller for Namespaces {
     }
 
     fn concerns(&mut self, _: &Context, _: &str, change: &Change) -> Vec<Key> {
-        if change.verb == Verb::Deleted { Vec::new() } else { vec![object::key(&change.object)] }
+        let previous = change.previous.as_deref();
+        // What the end of a namespace writes into it is no reason to look again at once.
+        let ending = previous.is_some_and(object::deleting) && object::deleting(&change.object);
+        if change.verb == Verb::Deleted || ending {
+            return Vec::new();
+        }
+        vec![object::key(&change.object)]
     }
 
     fn sync(&mut self, context: &Context, key: &Key) -> Result<Next, Error> {
