@@ -12,6 +12,8 @@ use serde_json::Value;
 
 /// Connections kept to one address.
 const IDLE: usize = 16;
+/// Bytes of an answer: hits and words of one part take far less, and two hundred may answer at once.
+const MAX_ANSWER: usize = 1 << 20;
 
 /// Who is asked for one part: a leaf, or a root of more leaves.
 pub struct Child {
@@ -147,8 +149,8 @@ impl Child {
         let left = deadline.saturating_duration_since(Instant::now());
         let kept = replica.idle.borrow_mut().pop();
         // The deadline above bounds it; this bound is for who is left alone.
-        let mut client =
-            kept.unwrap_or_else(|| Client::new("scatter-root", Duration::from_secs(60)));
+        let new = || Client::new("scatter-root", Duration::from_secs(60)).largest(MAX_ANSWER);
+        let mut client = kept.unwrap_or_else(new);
         // What is behind must give up a little earlier, to tell what it has.
         let told = (left.as_millis() as u64 * 9 / 10).to_string();
         let url = replica.url.at(target);
@@ -172,6 +174,10 @@ impl Child {
                         Err(error) => wrong(&error),
                     },
                 }
+            }
+            // What is no HTTP is worth a line; who is away, or closes, is counted as missing.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                wrong(&error.to_string())
             }
             Err(_) => None,
         }

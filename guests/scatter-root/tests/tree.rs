@@ -118,3 +118,78 @@ fn a_second_request_does_not_wait_for_the_first() {
     let port = root(&leaves, &["--deadline=300ms", "--hedge-after=20ms", "--hedge-budget=0"]);
     assert!(get(port, "/search?q=the").0.contains(" 503 "));
 }
+
+/// A leaf that answers each connection with these bytes, a few at a time, and then does as `after` says:
+/// `true` closes, `false` keeps the connection open and silent.
+fn hostile(bytes: Vec<u8>, pause: Duration, after: bool) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let (mut socket, bytes) = (socket.unwrap(), bytes.clone());
+            std::thread::spawn(move || {
+                let _asked = socket.read(&mut [0; 1000]);
+                for part in bytes.chunks(if pause.is_zero() { 60_000 } else { 1 }) {
+                    if socket.write_all(part).is_err() {
+                        return;
+                    }
+                    std::thread::sleep(pause);
+                }
+                if !after {
+                    std::thread::sleep(Duration::from_secs(60));
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn leaves_that_misbehave_cost_their_own_part_and_no_time() {
+    let body = "{\"query\":\"the\",\"k\":10,\"matches\":0,\"hits\":[]}";
+    let whole = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let other = whole.replace("\"the\"", "\"not\"");
+    let long =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n{}", "x".repeat(9_000_000));
+    let head = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\n\r\n", "k".repeat(1_000_000));
+    let none = Duration::ZERO;
+    let leaves = [
+        at(leaf("0/1", &[])),
+        // Slow: a byte every 50 ms. Half an answer, then silence, or the end. No HTTP at all.
+        at(hostile(whole.clone().into_bytes(), Duration::from_millis(50), false)),
+        at(hostile(whole.as_bytes()[..60].to_vec(), none, false)),
+        at(hostile(whole.as_bytes()[..60].to_vec(), none, true)),
+        at(hostile(b"\xff\xff\xff\r\n\r\n".to_vec(), none, true)),
+        at(hostile(Vec::new(), none, true)),
+        // Too much of everything; another question's answer.
+        at(hostile(long.into_bytes(), none, false)),
+        at(hostile(head.into_bytes(), none, false)),
+        at(hostile(other.into_bytes(), none, false)),
+    ];
+    let port = root(&leaves, &["--deadline=800ms"]);
+    for _ in 0..3 {
+        let begun = std::time::Instant::now();
+        let (head, answer) = get(port, "/search?q=the");
+        assert!(head.contains("X-Shards: 1 of 9"), "{head}");
+        assert_eq!(answer["hits"].as_array().unwrap().len(), 10);
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    }
+    let stats = get(port, "/stats").1;
+    // Garbage three times, an answer to another question at least once, and too much of everything.
+    assert!(stats["wrong"].as_u64().unwrap() >= 6 && stats["partial"] == 3, "{stats}");
+    // Questions nobody should ask.
+    for path in [
+        format!("/search?q={}", "a".repeat(300)),
+        format!("/search?q={}", ["a"; 9].join("+")),
+        "/search?q=a&k=101".to_owned(),
+        "/search?q=a&k=-1".to_owned(),
+        "/search".to_owned(),
+    ] {
+        assert!(get(port, &path).0.contains(" 400 "), "{path}");
+        assert!(get(at_port(&leaves[0]), &path).0.contains(" 400 "), "{path}");
+    }
+}
+
+fn at_port(url: &str) -> u16 {
+    url.rsplit_once(':').unwrap().1.parse().unwrap()
+}

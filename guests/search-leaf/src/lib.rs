@@ -47,6 +47,8 @@ struct Leaf {
     asked: Cell<u64>,
 }
 
+/// Bytes of a question.
+pub const MAX_QUERY: usize = 200;
 /// Hits of one answer.
 pub const MAX_HITS: usize = 100;
 
@@ -158,8 +160,12 @@ impl Leaf {
 
     fn search(&self, query: &str, k: usize, wrong: bool) -> Response {
         let terms: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
-        if terms.is_empty() || terms.len() > corpus::MAX_TERMS {
-            return Response::text(400, format!("q has 1 to {} words", corpus::MAX_TERMS));
+        if terms.is_empty() || terms.len() > corpus::MAX_TERMS || query.len() > MAX_QUERY {
+            let words = corpus::MAX_TERMS;
+            return Response::text(
+                400,
+                format!("q has 1 to {words} words, {MAX_QUERY} bytes at most"),
+            );
         }
         let (query, terms) = match wrong {
             true => ("the", vec!["the".to_owned()]),

@@ -84,6 +84,13 @@ impl Client {
         self
     }
 
+    /// Bytes an answer may have; 16 MiB unless it is said.
+    #[must_use]
+    pub fn largest(mut self, largest: usize) -> Client {
+        self.largest = largest;
+        self
+    }
+
     /// Asks, and waits for the whole answer. Nothing is sent twice, except that a kept connection
     /// which turns out to be closed before an answer began is opened anew.
     ///
