@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use podlab_guest::args::{Args, Spec, opt};
-use podlab_guest::handover;
+use podlab_guest::handover::{self, Figures};
 use podlab_guest::runtime::{Flag, sleep};
 
 /// The command line.
@@ -13,6 +13,7 @@ pub const SPEC: Spec = Spec {
     about: "Does tasks in CSV with columns text and to: rot13, hex, base64, reverse.",
     options: &[
         opt("dir", "DIR", "/work", "where the tasks are"),
+        opt("listen", "ADDR", "-", "HTTP: /healthz, /readyz, /stats; '-' for nowhere"),
         opt("least", "TIME", "0", "a task takes at least this long"),
         opt("crash", "TEXT", "", "a task with this text ends the program, as a fault in it would"),
     ],
@@ -25,7 +26,8 @@ pub const SPEC: Spec = Spec {
 pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
     let (dir, least) = (PathBuf::from(args.text("dir")), args.duration("least")?);
     let crash = args.text("crash");
-    handover::serve(&dir, &stop, async |_, bytes| {
+    let figures = Figures::show(&args, &stop).await?;
+    handover::serve(&dir, &stop, &figures, async |_, bytes| {
         let text = std::str::from_utf8(bytes).map_err(|_| "this is no UTF-8")?;
         let rows = rows(text)?;
         let column = |name: &str| {

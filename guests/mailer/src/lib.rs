@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use podlab_guest::args::{Args, Spec, opt};
-use podlab_guest::handover;
+use podlab_guest::handover::{self, Figures};
 use podlab_guest::http::{Client, Url};
 use podlab_guest::runtime::{Flag, sleep};
 use serde_json::Value;
@@ -15,6 +15,7 @@ pub const SPEC: Spec = Spec {
     about: "Does tasks {\"to\": ADDRESS, \"subject\": TEXT}: hands each to a mail server.",
     options: &[
         opt("dir", "DIR", "/work", "where the tasks are"),
+        opt("listen", "ADDR", "-", "HTTP: /healthz, /readyz, /stats; '-' for nowhere"),
         opt("server", "URL", "http://mail-sink:8080/mail", "the mail server"),
         opt("timeout", "TIME", "3s", "how long it may take"),
         opt("keys", "BOOL", "true", "whether each mail carries its task's key"),
@@ -30,7 +31,8 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
     let (dir, least) = (PathBuf::from(args.text("dir")), args.duration("least")?);
     let (url, keys) = (Url::parse(&args.text("server"))?, args.switch("keys"));
     let limit = args.duration("timeout")?;
-    handover::serve(&dir, &stop, async |_, bytes| {
+    let figures = Figures::show(&args, &stop).await?;
+    handover::serve(&dir, &stop, &figures, async |_, bytes| {
         let task: Value =
             serde_json::from_slice(bytes).map_err(|e| format!("this is no JSON: {e}"))?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use podlab_guest::args::{Args, Spec, opt};
-use podlab_guest::handover;
+use podlab_guest::handover::{self, Figures};
 use podlab_guest::runtime::{Flag, sleep, sleep_until};
 use serde_json::Value;
 
@@ -15,6 +15,7 @@ pub const SPEC: Spec = Spec {
     about: "Does tasks {\"samples\": N, \"seed\": S}: counts points that lie within a circle.",
     options: &[
         opt("dir", "DIR", "/work", "where the tasks are"),
+        opt("listen", "ADDR", "-", "HTTP: /healthz, /readyz, /stats; '-' for nowhere"),
         opt("least", "TIME", "0", "a task takes at least this long"),
     ],
 };
@@ -30,7 +31,8 @@ const MOST: u64 = 100_000_000;
 /// A wrong option, a directory that cannot be used.
 pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
     let (dir, least) = (PathBuf::from(args.text("dir")), args.duration("least")?);
-    handover::serve(&dir, &stop, async |_, bytes| {
+    let figures = Figures::show(&args, &stop).await?;
+    handover::serve(&dir, &stop, &figures, async |_, bytes| {
         let begun = Instant::now();
         let answer = task(bytes).await?;
         sleep_until(begun + least).await;

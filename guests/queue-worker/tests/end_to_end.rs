@@ -121,7 +121,9 @@ fn poison_is_put_aside_and_csv_is_read() {
     ask(broker, "POST /queues/tasks?each=line", &format!("{bad}\n{good}"));
     let words = worker_words(broker, &dir, &["--results=results", "--format=csv"]);
     start(queue_worker::run, &queue_worker::SPEC, &words);
-    start(encoder::run, &encoder::SPEC, &[format!("--dir={}", dir.display())]);
+    let page = port();
+    let words = [format!("--dir={}", dir.display()), format!("--listen=127.0.0.1:{page}")];
+    start(encoder::run, &encoder::SPEC, &words);
     until(broker, "tasks", "\"dead\":3,");
     let dead = ask(broker, "GET /queues/tasks/dead", "");
     for why in ["morse", "no JSON", "no JSON object"] {
@@ -129,6 +131,8 @@ fn poison_is_put_aside_and_csv_is_read() {
     }
     until(broker, "results", "\"published\":1,");
     assert_eq!(ask(broker, "POST /queues/results/take", ""), "to,encoded\nhex,612c20226222\n");
+    assert_eq!(ask(page, "GET /healthz", ""), "ok\n");
+    assert_eq!(ask(page, "GET /stats", ""), "{\"done\":1,\"failed\":2,\"busy\":false}");
 }
 
 #[test]
@@ -183,6 +187,15 @@ fn mails_are_sent_once_by_their_keys() {
     until(broker, "tasks", "\"done\":1,");
     let stats = ask(sink, "GET /stats", "");
     assert_eq!(stats, "{\"received\":2,\"sent\":1,\"known\":1,\"tasks\":1,\"doubled\":0}");
+    // A key too long to remember is refused, and not sent without one.
+    let long = format!("POST /mail HTTP/1.1\r\nIdempotency-Key: {}\r\nX-Task: 9", "k".repeat(300));
+    let mut socket = TcpStream::connect(("127.0.0.1", sink)).unwrap();
+    let request = format!("{long}\r\nHost: s\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert_eq!(ask(sink, "GET /stats", ""), stats);
 }
 
 /// A broker that speaks AMQP: its ports for HTTP and for AMQP.
@@ -262,4 +275,50 @@ fn over_amqp_a_task_lives_as_long_as_its_connection() {
     })
     .unwrap();
     until_stats(http, "\"ready\":1,\"unacked\":0");
+}
+
+#[test]
+fn brokers_that_misbehave_are_tried_again_and_break_nothing() {
+    for (protocol, answer) in [
+        ("amqp", &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..]),
+        ("amqp", b"\x01\0\0\xff\xff\xff\xff"),
+        ("amqp", b"\x01\0\0\0\0\0\x04\0\x0a\0\x0a\xce"),
+        ("http", b"\xff\xff\r\n\r\n"),
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\nx"),
+    ] {
+        let dir = folder(&format!("broken-{protocol}-{}", answer.len()));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let broker = listener.local_addr().unwrap().port();
+        let (asked, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let mut socket = socket.unwrap();
+                let _asked = socket.read(&mut [0; 500]);
+                let _answered = socket.write_all(answer);
+                if asked.send(()).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut words = worker_words(broker, &dir, &["--timeout=200ms"]);
+        words.push(format!("--protocol={protocol}"));
+        words[0] = format!("--broker={protocol}://127.0.0.1:{broker}");
+        block_on(async move {
+            let stop = Flag::default();
+            let end = stop.clone();
+            spawn(async move {
+                // Tried again, and again.
+                while wait.try_iter().count() < 1 {
+                    sleep(Duration::from_millis(10)).await;
+                }
+                while wait.try_iter().count() < 1 {
+                    sleep(Duration::from_millis(10)).await;
+                }
+                end.raise();
+            });
+            queue_worker::run(args(&queue_worker::SPEC, &words), stop).await
+        })
+        .unwrap();
+        assert_eq!(std::fs::read_dir(dir.join("in")).unwrap().count(), 0);
+    }
 }

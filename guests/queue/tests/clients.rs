@@ -240,6 +240,11 @@ fn what_nobody_should_send() {
     assert_eq!(get(port, "/queues/q").0, 200);
     assert_eq!(raw(redis, b"*1\r\n:1\r\n"), "-ERR Protocol error: expected '$', got ':'\r\n");
     assert_eq!(raw(redis, b"*2\r\n$5\r\nBLPOP\r\n$1"), "");
+    // A key longer than any may be, and a command.
+    for long in [&b"*2\r\n$4\r\nLLEN\r\n$600000\r\n"[..], b"*9999999\r\n"] {
+        let answer = raw(redis, long);
+        assert!(answer.starts_with("-ERR "), "{answer}");
+    }
     // A request that never ends.
     let mut slow = TcpStream::connect(("127.0.0.1", redis)).unwrap();
     slow.write_all(b"*2\r\n$4\r\nLL").unwrap();

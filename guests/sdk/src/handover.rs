@@ -4,12 +4,16 @@
 //! all; the answer to it is `out/NAME.result` or, if it cannot be done, `out/NAME.error`; a file
 //! `done` says that no more will come.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
-use crate::runtime::{Either, Flag, race, sleep};
+use crate::args::Args;
+use crate::http::{self, Handler, Limits, Response};
+use crate::runtime::{Either, Flag, race, sleep, spawn};
 
 /// From one look into the directory to the next.
 const LOOK: Duration = Duration::from_millis(50);
@@ -29,6 +33,48 @@ pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
+/// How a main container fares, for probes and people.
+#[derive(Default)]
+pub struct Figures {
+    done: Cell<u64>,
+    failed: Cell<u64>,
+    busy: Cell<bool>,
+}
+
+impl Figures {
+    /// Answers `/healthz`, `/readyz` and `/stats` where `--listen` says; nowhere if that is `-`.
+    ///
+    /// # Errors
+    /// If it is no address, or is taken.
+    pub async fn show(args: &Args, stop: &Flag) -> Result<Rc<Figures>, String> {
+        let figures = Rc::new(Figures::default());
+        let Some(listener) = crate::connections::listen(args, "listen").await? else {
+            return Ok(figures);
+        };
+        let shown = figures.clone();
+        let handler: Handler = Rc::new(move |request| {
+            let answer = match request.path.as_str() {
+                "/healthz" | "/readyz" => Response::text(200, "ok"),
+                "/stats" => Response::json(200, shown.json()),
+                _ => Response::text(404, "there are /healthz, /readyz and /stats"),
+            };
+            Box::pin(async move { answer })
+        });
+        let stop = stop.clone();
+        spawn(async move {
+            if let Err(error) = http::serve(listener, handler, Limits::default(), stop).await {
+                crate::log::error("page-failed", &[("error", &error)]);
+            }
+        });
+        Ok(figures)
+    }
+
+    fn json(&self) -> String {
+        let (done, failed, busy) = (self.done.get(), self.failed.get(), self.busy.get());
+        format!("{{\"done\":{done},\"failed\":{failed},\"busy\":{busy}}}")
+    }
+}
+
 /// Does tasks until `stop`, or until no more will come. A task that was being done when the program
 /// ended is there when it begins again.
 ///
@@ -37,6 +83,7 @@ pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub async fn serve(
     dir: &Path,
     stop: &Flag,
+    figures: &Figures,
     work: impl AsyncFn(&str, &[u8]) -> Result<Vec<u8>, String>,
 ) -> Result<(), String> {
     let wrong = |e: io::Error| format!("{}: {e}", dir.display());
@@ -60,10 +107,17 @@ pub async fn serve(
                 work(&name, &bytes).await
             };
             // Asked to end, it leaves the task where it is: whoever brought it gives it back.
+            figures.busy.set(true);
             let Either::First(done) = race(done, stop.wait()).await else { break };
+            figures.busy.set(false);
             let put = match &done {
-                Ok(bytes) => put(&result, bytes),
+                Ok(bytes) => {
+                    figures.done.set(figures.done.get() + 1);
+                    crate::log::info("task-done", &[("task", &name)]);
+                    put(&result, bytes)
+                }
                 Err(why) => {
+                    figures.failed.set(figures.failed.get() + 1);
                     crate::log::warn("task-failed", &[("task", &name), ("error", why)]);
                     put(&error, why.as_bytes())
                 }
