@@ -140,3 +140,126 @@ fn a_learner_changes_things_with_kubectl() {
         "{error}"
     );
 }
+
+/// A pod that stays, with tools.
+const BOX: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: box}\nspec:\n  containers:\n  - {name: main, image: \"busybox:1.36\", command: [sleep, \"1000000\"]}\n";
+
+/// Every kubectl of the machine from 1.29 on; with `KUBECTL`, that one.
+fn kubectls() -> Vec<String> {
+    if let Ok(one) = std::env::var("KUBECTL") {
+        return vec![one];
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::env::split_paths(&folders).flat_map(|f| {
+        (29..=33).map(move |minor| f.join(format!("kubectl.1.{minor}"))).collect::<Vec<_>>()
+    });
+    let found: Vec<String> = all.filter(|p| p.is_file()).map(|p| p.display().to_string()).collect();
+    if found.is_empty() { vec!["kubectl".into()] } else { found }
+}
+
+impl Up {
+    /// Runs one kubectl with something on its standard input.
+    fn with(&self, kubectl: &str, args: &[&str], input: &[u8]) -> Output {
+        use std::io::Write as _;
+        let mut child = Command::new(kubectl)
+            .arg("--server")
+            .arg(&self.server)
+            .args(args)
+            .env("HOME", self.home.path())
+            .env_remove("KUBECONFIG")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("kubectl runs");
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_vec();
+        // A program that reads nothing may end before it is written.
+        let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+        let out = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        out
+    }
+}
+
+#[test]
+#[ignore = "needs kubectl"]
+fn every_kubectl_executes_copies_and_forwards() {
+    let up = up();
+    let file = up.home.path().join("box.yaml");
+    std::fs::write(&file, BOX).unwrap();
+    up.ok(&["apply", "-f", file.to_str().unwrap()]);
+    up.ok(&["wait", "--for=condition=Ready", "pod/box", "pod/web", "--timeout=60s"]);
+    let bytes: Vec<u8> = (0..200_000_u32).flat_map(|n| (n * n).to_le_bytes()).collect();
+    let (there, back) = (up.home.path().join("there"), up.home.path().join("back"));
+    std::fs::write(&there, &bytes).unwrap();
+    for kubectl in kubectls() {
+        let run = |args: &[&str], input: &[u8]| {
+            let out = up.with(&kubectl, args, input);
+            let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+            (text(&out.stdout), text(&out.stderr), out.status.code())
+        };
+        let script = "echo out; echo err >&2; exit 7";
+        let (out, err, code) = run(&["exec", "box", "--", "sh", "-c", script], b"");
+        assert_eq!((&*out, code), ("out\n", Some(7)), "{kubectl}: {err}");
+        assert_eq!(err, "err\ncommand terminated with exit code 7\n", "{kubectl}");
+        let (out, err, code) = run(&["exec", "-i", "box", "--", "cat"], b"through\nit\n");
+        assert_eq!((&*out, code), ("through\nit\n", Some(0)), "{kubectl}: {err}");
+
+        let (_, err, code) = run(&["cp", there.to_str().unwrap(), "box:/tmp/there"], b"");
+        assert_eq!(code, Some(0), "{kubectl}: {err}");
+        let (_, err, code) = run(&["cp", "box:/tmp/there", back.to_str().unwrap()], b"");
+        assert_eq!(code, Some(0), "{kubectl}: {err}");
+        assert!(std::fs::read(&back).unwrap() == bytes, "{kubectl}: what came back differs");
+
+        let mut forward = Command::new(&kubectl)
+            .args(["--server", &up.server, "port-forward", "pod/web", ":8080"])
+            .env("HOME", up.home.path())
+            .env_remove("KUBECONFIG")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let stdout = forward.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut said).unwrap();
+        let address =
+            said.split_whitespace().find(|w| w.starts_with("127.0.0.1:")).map(str::to_owned);
+        let answer = address.map(|address| {
+            use std::io::{Read as _, Write as _};
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            stream
+                .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                .unwrap();
+            let mut answer = String::new();
+            let read = stream.read_to_string(&mut answer);
+            (read.is_ok(), answer)
+        });
+        let _ = forward.kill();
+        let _ = forward.wait();
+        let (whole, answer) = answer.unwrap_or_else(|| panic!("{kubectl}: {said:?}"));
+        assert!(whole && answer.starts_with("HTTP/1.1 200"), "{kubectl}: {answer:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs kubectl"]
+fn a_debug_container_looks_into_a_pod() {
+    let up = up();
+    let ready = "{.status.conditions[?(@.type==\"Ready\")].status}";
+    up.until(&["get", "pod", "web", "-o", &format!("jsonpath={ready}")], "True");
+    up.ok(&["debug", "web", "--image=busybox", "-c", "look", "--", "sleep", "100000"]);
+    let running = "jsonpath={.status.ephemeralContainerStatuses[0].state.running}";
+    up.until(&["get", "pod", "web", "-o", running], "startedAt");
+    let answer = up.ok(&[
+        "exec",
+        "web",
+        "-c",
+        "look",
+        "--",
+        "wget",
+        "-qO-",
+        "http://127.0.0.1:8080/healthz",
+    ]);
+    assert!(answer.contains("ok"), "{answer}");
+}

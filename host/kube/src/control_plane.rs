@@ -147,6 +147,7 @@ impl ControlPlane {
         crate::kubelet::start(&shared);
         crate::scheduler::start(&shared);
         crate::proxy::start(&shared);
+        crate::network_policy::start(&shared);
         crate::controllers::start_all(&shared);
         ControlPlane { shared }
     }

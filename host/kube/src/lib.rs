@@ -20,6 +20,7 @@ pub mod control_plane;
 mod controllers;
 pub mod events;
 mod kubelet;
+mod network_policy;
 mod proxy;
 pub mod runtime;
 mod scheduler;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use podlab_net::{Service, ServicePort};
 use podlab_sim::sync::channel;
@@ -50,6 +51,8 @@ struct View {
     names: Arc<Mutex<BTreeMap<String, BTreeSet<String>>>>,
     /// How many changes were sent out.
     published: u64,
+    /// The Services whose node ports are routed.
+    opened: BTreeSet<Key>,
     applied: Applied,
 }
 
@@ -67,8 +70,33 @@ fn overtaken(applied: &Applied, node: &str, service: &str, number: u64) -> bool 
     false
 }
 
+/// What a Service remembers clients for (`sessionAffinity: ClientIP`).
+fn affinity(service: &Value) -> Option<Duration> {
+    let spec = &service["spec"];
+    let seconds = spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"].as_u64();
+    (spec["sessionAffinity"] == "ClientIP").then(|| Duration::from_secs(seconds.unwrap_or(10_800)))
+}
+
+fn install(shared: &Shared, node: &str, routes: Vec<(String, Option<Service>)>) {
+    for (name, route) in routes {
+        match route {
+            Some(service) => shared.net.set_service_on(node, service),
+            None => shared.net.remove_service_on(node, &name),
+        }
+    }
+}
+
 impl View {
-    fn take(&mut self, kind: &str, change: &Change) -> Option<Key> {
+    /// Which Services a change concerns.
+    fn take(&mut self, kind: &str, change: &Change) -> Vec<Key> {
+        let Some(at) = self.taken(kind, change) else { return Vec::new() };
+        // Other names for it follow it.
+        let fqdn = format!("{}.{}.svc.cluster.local", at.1, at.0);
+        let aliases = self.services.iter().filter(|(_, s)| alias(s) == Some(&fqdn));
+        aliases.map(|(at, _)| at.clone()).chain([at.clone()]).collect()
+    }
+
+    fn taken(&mut self, kind: &str, change: &Change) -> Option<Key> {
         let at = key(&change.object);
         if kind == "services" {
             if change.verb == Verb::Deleted {
@@ -90,27 +118,44 @@ impl View {
     }
 
     fn publish(&mut self, shared: &Arc<Shared>, at: &Key) {
-        let service = self.services.get(at);
-        let known = service.and_then(|s| self.service(at, s));
-        let names = service.map(|s| self.addresses(at, s)).unwrap_or_default();
-        let name = format!("{}/{}", at.0, at.1);
-        let delay = shared.delays().proxy;
         self.published += 1;
         let number = self.published;
+        // Routes that it had before and has no more must go too.
+        let service = self.services.get(at);
+        let opened = service.is_some_and(|s| {
+            let ports = s["spec"]["ports"].as_array();
+            ports.into_iter().flatten().any(|p| p["nodePort"].as_u64().is_some_and(|n| n > 0))
+        });
+        let before = if opened { !self.opened.insert(at.clone()) } else { self.opened.remove(at) };
+        let node_ports = opened || before;
+        let service = self.services.get(at);
+        let names = service.map(|s| self.addresses(at, s)).unwrap_or_default();
+        let name = format!("{}/{}", at.0, at.1);
+        let affinity = service.and_then(|s| affinity(s));
+        let nodes: Vec<(String, IpAddr)> =
+            shared.nodes.iter().map(|(name, cell)| (name.clone(), cell.ip.into())).collect();
+        let routes = |node: &str| -> Vec<(String, Option<Service>)> {
+            let mut out = vec![(name.clone(), service.and_then(|s| self.service(at, s, node)))];
+            if node_ports {
+                out.extend(self.node_ports(at, service.map(|s| &**s), &nodes));
+            }
+            out
+        };
+        let delay = shared.delays().proxy;
         for node in shared.nodes.keys() {
-            let (shared, node, known) = (shared.clone(), node.clone(), known.clone());
+            let routes = routes(node);
+            let (shared, node) = (shared.clone(), node.clone());
             let (name, applied) = (name.clone(), self.applied.clone());
             shared.clone().sim.spawn(async move {
                 shared.sim.sleep(delay).await;
                 if overtaken(&applied, &node, &name, number) {
                     return;
                 }
-                match known {
-                    Some(service) => shared.net.set_service_on(&node, service),
-                    None => shared.net.remove_service_on(&node, &name),
-                }
+                install(&shared, &node, routes);
+                shared.net.set_affinity(&name, affinity);
             });
         }
+        let routes = routes("");
         let (shared, applied) = (shared.clone(), self.applied.clone());
         let installed = self.names.clone();
         shared.clone().sim.spawn(async move {
@@ -119,10 +164,7 @@ impl View {
                 return;
             }
             // Clients outside of the cluster (gateways, tests) come in as through a node.
-            match known {
-                Some(service) => shared.net.set_service_on("", service),
-                None => shared.net.remove_service_on("", &name),
-            }
+            install(&shared, "", routes);
             let now: BTreeSet<String> = names.keys().cloned().collect();
             let before = installed.lock().expect("never held across anything").insert(name, now);
             for name in before.into_iter().flatten().filter(|n| !names.contains_key(n)) {
@@ -135,14 +177,15 @@ impl View {
     }
 
     /// The slices' endpoints that get traffic: ready ones; if there are none, those that still
-    /// serve while they end (KEP-1669).
-    fn chosen(&self, at: &Key) -> Vec<(&Value, &Value)> {
+    /// serve while they end (KEP-1669). With `node`, only those there.
+    fn chosen(&self, at: &Key, node: Option<&str>) -> Vec<(&Value, &Value)> {
         let all: Vec<(&Value, &Value)> = self
             .slices
             .get(at)
             .into_iter()
             .flat_map(BTreeMap::values)
             .flat_map(|s| s["endpoints"].as_array().into_iter().flatten().map(move |e| (&**s, e)))
+            .filter(|(_, e)| node.is_none_or(|n| e["nodeName"] == n))
             .collect();
         let of = |want: &dyn Fn(&Value) -> bool| -> Vec<(&Value, &Value)> {
             all.iter().filter(|(_, e)| want(&e["conditions"])).copied().collect()
@@ -154,42 +197,73 @@ impl View {
         of(&|c| c["serving"] == true && c["terminating"] == true)
     }
 
-    fn service(&self, at: &Key, service: &Value) -> Option<Service> {
+    /// The routes of a Service's own addresses as `node` sees them ("": the outside).
+    fn service(&self, at: &Key, service: &Value, node: &str) -> Option<Service> {
         let spec = &service["spec"];
         let listed =
             spec["clusterIPs"].as_array().into_iter().flatten().chain([&spec["clusterIP"]]);
         let external = spec["externalIPs"].as_array().into_iter().flatten();
-        let mut ips: Vec<IpAddr> =
-            listed.chain(external).filter_map(|ip| ip.as_str()?.parse().ok()).collect();
+        let balancers = service["status"]["loadBalancer"]["ingress"].as_array();
+        let balancers = balancers.into_iter().flatten().map(|i| &i["ip"]);
+        let mut ips: Vec<IpAddr> = listed
+            .chain(external)
+            .chain(balancers)
+            .filter_map(|ip| ip.as_str()?.parse().ok())
+            .collect();
         ips.sort();
         ips.dedup();
         if ips.is_empty() {
             return None;
         }
-        let chosen = self.chosen(at);
-        let ports = spec["ports"].as_array().into_iter().flatten().filter_map(|port| {
-            let name = port["name"].as_str().unwrap_or("");
-            let udp = port["protocol"] == "UDP";
-            let mut endpoints: Vec<SocketAddr> = chosen
-                .iter()
-                .filter_map(|(slice, endpoint)| {
-                    let ports = slice["ports"].as_array()?;
-                    let found = ports.iter().find(|p| p["name"].as_str().unwrap_or("") == name)?;
-                    let number = u16::try_from(found["port"].as_u64()?).ok()?;
-                    Some(SocketAddr::new(endpoint["addresses"][0].as_str()?.parse().ok()?, number))
-                })
-                .collect();
-            endpoints.sort();
-            endpoints.dedup();
-            let port = u16::try_from(port["port"].as_u64()?).ok()?;
-            Some(ServicePort { name: name.into(), port, udp, endpoints })
-        });
-        Some(Service { name: format!("{}/{}", at.0, at.1), ips, ports: ports.collect() })
+        let local = spec["internalTrafficPolicy"] == "Local" && !node.is_empty();
+        let chosen = self.chosen(at, local.then_some(node));
+        let ports = ports(service, &chosen, "port");
+        Some(Service { name: format!("{}/{}", at.0, at.1), ips, ports })
+    }
+
+    /// The routes of node ports: the same from everywhere, since a packet's node decides.
+    fn node_ports(
+        &self,
+        at: &Key,
+        service: Option<&Value>,
+        nodes: &[(String, IpAddr)],
+    ) -> Vec<(String, Option<Service>)> {
+        let name = format!("{}/{} node port", at.0, at.1);
+        let local = service.is_some_and(|s| s["spec"]["externalTrafficPolicy"] == "Local");
+        let mut out = vec![(name.clone(), None)];
+        out.extend(nodes.iter().map(|(node, _)| (format!("{name} of {node}"), None)));
+        let Some(service) = service else { return out };
+        if !local {
+            let ports = ports(service, &self.chosen(at, None), "nodePort");
+            let ips = nodes.iter().map(|(_, ip)| *ip).collect();
+            out[0].1 = Some(Service { name, ips, ports });
+            return out;
+        }
+        for (slot, (node, ip)) in out[1..].iter_mut().zip(nodes) {
+            let ports = ports(service, &self.chosen(at, Some(node)), "nodePort");
+            slot.1 = Some(Service { name: slot.0.clone(), ips: vec![*ip], ports });
+        }
+        out
+    }
+
+    /// The addresses behind a name that another Service stands for: a Service's, or literal.
+    fn aliased(&self, target: &str) -> Option<Vec<IpAddr>> {
+        if let Ok(ip) = target.parse() {
+            return Some(vec![ip]);
+        }
+        let (name, namespace) = target.strip_suffix(".svc.cluster.local")?.split_once('.')?;
+        let at = (namespace.to_owned(), name.to_owned());
+        // An alias of an alias is not followed: chains could go round.
+        let service = self.services.get(&at).filter(|s| alias(s).is_none())?;
+        self.addresses(&at, service).remove(target)
     }
 
     /// The names of a Service: its own, and below a headless one those of its pods.
     fn addresses(&self, at: &Key, service: &Value) -> BTreeMap<String, Vec<IpAddr>> {
         let fqdn = format!("{}.{}.svc.cluster.local", at.1, at.0);
+        if let Some(target) = alias(service) {
+            return self.aliased(target).map(|found| (fqdn, found)).into_iter().collect();
+        }
         let mut out = BTreeMap::new();
         let cluster: Option<IpAddr> =
             service["spec"]["clusterIP"].as_str().and_then(|i| i.parse().ok());
@@ -201,7 +275,7 @@ impl View {
             return out;
         }
         let mut all = Vec::new();
-        for (_, endpoint) in self.chosen(at) {
+        for (_, endpoint) in self.chosen(at, None) {
             let Some(ip) = endpoint["addresses"][0].as_str().and_then(|i| i.parse::<IpAddr>().ok())
             else {
                 continue;
@@ -217,4 +291,32 @@ impl View {
         }
         out
     }
+}
+
+/// The ports of a Service by what `field` calls their numbers, each with who answers.
+fn ports(service: &Value, chosen: &[(&Value, &Value)], field: &str) -> Vec<ServicePort> {
+    let ports = service["spec"]["ports"].as_array().into_iter().flatten().filter_map(|port| {
+        let name = port["name"].as_str().unwrap_or("");
+        let udp = port["protocol"] == "UDP";
+        let mut endpoints: Vec<SocketAddr> = chosen
+            .iter()
+            .filter_map(|(slice, endpoint)| {
+                let ports = slice["ports"].as_array()?;
+                let found = ports.iter().find(|p| p["name"].as_str().unwrap_or("") == name)?;
+                let number = u16::try_from(found["port"].as_u64()?).ok()?;
+                Some(SocketAddr::new(endpoint["addresses"][0].as_str()?.parse().ok()?, number))
+            })
+            .collect();
+        endpoints.sort();
+        endpoints.dedup();
+        let port = u16::try_from(port[field].as_u64()?).ok().filter(|p| *p > 0)?;
+        Some(ServicePort { name: name.into(), port, udp, endpoints })
+    });
+    ports.collect()
+}
+
+/// The name that a Service only stands for (`type: ExternalName`).
+fn alias(service: &Value) -> Option<&str> {
+    let name = service["spec"]["externalName"].as_str()?.trim_end_matches('.');
+    (service["spec"]["type"] == "ExternalName" && !name.is_empty()).then_some(name)
 }

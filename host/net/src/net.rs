@@ -210,6 +210,12 @@ impl Net {
         self.lock().conns.iter().count()
     }
 
+    /// Makes a Service ("namespace/name") send a client to the endpoint it had last, for this
+    /// long after its last connection; `None` forgets that.
+    pub fn set_affinity(&self, service: &str, lasts: Option<std::time::Duration>) {
+        self.lock().services.set_affinity(service, lasts);
+    }
+
     /// Sets who decides which connections and datagrams get through; `None` lets all through.
     /// It is asked under the network's lock: it must not call the network.
     pub fn set_policy(&self, policy: Option<Policy>) {

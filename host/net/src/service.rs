@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use podlab_sim::Rng;
+use podlab_sim::{Rng, Time};
 
 /// A Service as the network sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +49,17 @@ pub(crate) struct Services {
     views: BTreeMap<String, BTreeMap<String, Option<Service>>>,
     by_ip: BTreeMap<IpAddr, Vec<String>>,
     choice: Rng,
+    /// How long Services remember which endpoint a client had.
+    affinity: BTreeMap<String, Duration>,
+    /// Client, address asked for and protocol, to the endpoint and when it was used last.
+    remembered: BTreeMap<Client, (SocketAddr, Time)>,
 }
+
+/// A client of a Service: its address, the Service's, and whether it is UDP.
+pub(crate) type Client = (IpAddr, SocketAddr, bool);
+
+/// How many clients are remembered at most.
+const MAX_REMEMBERED: usize = 1 << 16;
 
 impl Services {
     pub(crate) fn new(choice: Rng) -> Services {
@@ -57,6 +68,8 @@ impl Services {
             views: BTreeMap::new(),
             by_ip: BTreeMap::new(),
             choice,
+            affinity: BTreeMap::new(),
+            remembered: BTreeMap::new(),
         }
     }
 
@@ -79,6 +92,42 @@ impl Services {
             view.remove(name);
         }
         self.index();
+    }
+
+    /// Makes a Service remember its clients for this long after their last connection.
+    pub(crate) fn set_affinity(&mut self, name: &str, lasts: Option<Duration>) {
+        match lasts {
+            Some(lasts) => drop(self.affinity.insert(name.to_owned(), lasts)),
+            None => drop(self.affinity.remove(name)),
+        }
+    }
+
+    /// The endpoint that a client had last.
+    pub(crate) fn recall(&self, client: &Client) -> Option<(SocketAddr, Time)> {
+        self.remembered.get(client).copied()
+    }
+
+    /// Whether a Service, as [`Route::Endpoint`] names it, remembers what was used at `then`.
+    pub(crate) fn remembers(&self, via: &str, then: Time, now: Time) -> bool {
+        self.lasting(via).is_some_and(|lasts| now.since(then) < lasts)
+    }
+
+    /// Remembers the endpoint of a client, if its Service does so.
+    pub(crate) fn remember(&mut self, via: &str, client: Client, endpoint: SocketAddr, now: Time) {
+        if self.lasting(via).is_none() {
+            return;
+        }
+        if self.remembered.len() >= MAX_REMEMBERED {
+            self.remembered.pop_first();
+        }
+        self.remembered.insert(client, (endpoint, now));
+    }
+
+    /// `default/web:http` and `default/web node port:http` are of `default/web`.
+    fn lasting(&self, via: &str) -> Option<Duration> {
+        let name = via.rsplit_once(':').map_or(via, |(name, _)| name);
+        let name = name.split(' ').next().unwrap_or(name);
+        self.affinity.get(name).copied()
     }
 
     fn index(&mut self) {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use podlab_wasm::{Engine, LoadError, Program};
 
+use crate::stand_ins;
+
 /// A container image: a program and what surrounds it.
 pub struct Image {
     /// Its name and tag: `web:v1`.
@@ -28,6 +30,8 @@ pub struct Image {
 pub struct Images {
     by_name: BTreeMap<String, Arc<Image>>,
     by_digest: BTreeMap<String, Arc<Image>>,
+    /// Guests under the well-known names that they stand in for.
+    stand_ins: BTreeMap<&'static str, Arc<Image>>,
 }
 
 impl Images {
@@ -39,6 +43,22 @@ impl Images {
     /// Adds or replaces an image. An image replaced stays reachable by its digest, for
     /// recordings that began with it.
     pub fn add(&mut self, image: Arc<Image>) {
+        let guest = image.name.split(':').next().unwrap_or("");
+        for (name, stand_in) in stand_ins::of_guest(guest) {
+            let env = stand_in.env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            let file = stand_in.file.iter();
+            let file = file.map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+            let image = Image {
+                name: name.into(),
+                digest: image.digest.clone(),
+                program: image.program.clone(),
+                entrypoint: image.entrypoint.clone(),
+                env: image.env.iter().cloned().chain(env).collect(),
+                files: image.files.iter().cloned().chain(file).collect(),
+                wasm: image.wasm.clone(),
+            };
+            self.stand_ins.insert(name, Arc::new(image));
+        }
         self.by_digest.insert(image.digest.clone(), image.clone());
         self.by_name.insert(image.name.clone(), image);
     }
@@ -90,7 +110,17 @@ impl Images {
 
     /// The image that a pod means by `name`: a missing tag is `latest`, as everywhere, and the
     /// registry `docker.io/library` may be written or not.
+    /// A well-known name that nobody added has a guest that stands in ([`stand_ins`]).
     pub fn resolve(&self, name: &str) -> Option<&Arc<Image>> {
+        self.exact(name).or_else(|| self.stand_ins.get(stand_ins::known_name(name)?))
+    }
+
+    /// The well-known name that a guest stands in for, if `name` is one and nobody added it.
+    pub fn stand_in(&self, name: &str) -> Option<&'static str> {
+        if self.exact(name).is_some() { None } else { stand_ins::known_name(name) }
+    }
+
+    fn exact(&self, name: &str) -> Option<&Arc<Image>> {
         let name = name.strip_prefix("docker.io/").unwrap_or(name);
         let name = name.strip_prefix("library/").unwrap_or(name);
         if let Some((_, digest)) = name.split_once('@') {

@@ -26,6 +26,7 @@ pub mod recording;
 pub mod replay;
 pub mod runtime;
 pub mod session;
+pub mod stand_ins;
 pub mod twins;
 pub mod world;
 

@@ -13,6 +13,7 @@ use podlab_wasm::container::{self, Container, ContainerSpec};
 
 use crate::images::Images;
 use crate::options::WorldOptions;
+use crate::stand_ins;
 
 /// The writable layer of a container holds this much, in bytes.
 const LAYER: u64 = 256 << 20;
@@ -132,12 +133,23 @@ impl Runtime for WasmRuntime {
     fn start(&self, spec: StartSpec) -> Arc<dyn Running> {
         // A command executed in a container is a program of its image, or a tool.
         let name = spec.args.first().map_or("", |a| a.rsplit('/').next().unwrap_or(a));
+        let mut args = spec.args.clone();
         let image = {
             let images = self.images.lock().expect("images lock");
             let own = images.resolve(&spec.image).cloned();
             let is_own =
                 own.as_ref().is_some_and(|i| i.entrypoint.first().is_some_and(|e| e == name));
-            if spec.main || is_own { own } else { images.resolve("toolbox:latest").cloned() }
+            let stand_in = images.stand_in(&spec.image);
+            if let (Some(known), Some(own), true) = (stand_in, &own, spec.main) {
+                let guest = own.entrypoint.first().map_or("", |e| e);
+                args = stand_ins::command(known, guest, args);
+            }
+            let tool = stand_in.is_some() && stand_ins::is_shell(name);
+            if (spec.main && !tool) || is_own {
+                own
+            } else {
+                images.resolve("toolbox:latest").cloned()
+            }
         };
         let cpu = self.cpu(&spec.node);
         let account = cpu.account(spec.cpu_weight, spec.cpu_limit);
@@ -157,7 +169,7 @@ impl Runtime for WasmRuntime {
                 place: spec.place,
                 program: image.program.clone(),
                 image: spec.image,
-                args: spec.args,
+                args,
                 env: spec.env,
                 stack: spec.stack,
                 mounts: spec.mounts,

@@ -15,6 +15,7 @@ pub(crate) mod disruption;
 mod endpoints;
 mod garbage;
 mod job;
+mod load_balancer;
 mod namespaces;
 mod nodes;
 mod queue;
@@ -83,6 +84,7 @@ pub(crate) fn start_all(shared: &Arc<Shared>) {
     start(shared, job::Jobs::default());
     start(shared, cronjob::CronJobs::default());
     start(shared, disruption::Disruptions);
+    start(shared, load_balancer::LoadBalancers);
     start(shared, quota::Quotas);
     start(shared, autoscale::Autoscalers::default());
     volumes::start_all(shared);

@@ -77,8 +77,21 @@ impl State {
         udp: bool,
         keep: Option<SocketAddr>,
     ) -> (SocketAddr, String, Target) {
+        let now = self.now();
+        let client = self.namespaces[namespace].source(to.ip()).ok().map(|ip| (ip, to, udp));
+        let had = client.and_then(|c| self.services.recall(&c));
         let node = &self.namespaces[namespace].node;
-        match self.services.route(node, to, udp, keep) {
+        let mut route = self.services.route(node, to, udp, keep.or(had.map(|h| h.0)));
+        if let (Route::Endpoint(_, via), None, Some((_, then))) = (&route, keep, had)
+            && !self.services.remembers(via, then, now)
+        {
+            // It was too long ago.
+            route = self.services.route(node, to, udp, None);
+        }
+        if let (Route::Endpoint(endpoint, via), Some(client)) = (&route, client) {
+            self.services.remember(via, client, *endpoint, now);
+        }
+        match route {
             Route::Direct => (to, String::new(), Target::Host),
             Route::Endpoint(endpoint, via) => (endpoint, via, Target::Host),
             Route::Reject(via) => (to, via, Target::Rejected),
