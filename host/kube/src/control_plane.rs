@@ -64,6 +64,8 @@ pub struct Delays {
     /// From a change of a ConfigMap or Secret until it is in volumes (the kubelet looks once a
     /// minute).
     pub config: Duration,
+    /// From a request of a program in a pod at the API server until it is looked at.
+    pub api: Duration,
 }
 
 impl Default for Delays {
@@ -74,6 +76,7 @@ impl Default for Delays {
             start: Duration::from_millis(20),
             proxy: Duration::from_millis(100),
             config: Duration::from_secs(60),
+            api: Duration::from_millis(2),
         }
     }
 }
@@ -149,7 +152,9 @@ impl ControlPlane {
         crate::proxy::start(&shared);
         crate::network_policy::start(&shared);
         crate::controllers::start_all(&shared);
-        ControlPlane { shared }
+        let control = ControlPlane { shared };
+        crate::serving::start(&control);
+        control
     }
 
     /// Changes how long things take from now on.

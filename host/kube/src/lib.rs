@@ -8,7 +8,8 @@
 //! - `admission`: what is changed or refused before it is stored
 //! - `controllers`: what makes a cluster what its objects say
 //! - [`schema`]: what fields there are, for strict decoding and merging
-//! - [`api`]: the REST paths of the API server over the store
+//! - [`api`]: the REST paths of the API server over the store; [`serving`]: to programs in pods
+//! - `network_policy`: who may connect to whom
 //!
 //! # What this crate must never know
 //! WebAssembly (it sees a `Runtime` trait), real time, sockets of the host.
@@ -25,6 +26,7 @@ mod proxy;
 pub mod runtime;
 mod scheduler;
 pub mod schema;
+pub mod serving;
 pub mod store;
 
 pub use control_plane::{Cluster, ControlPlane, Delays, NodeSpec};

@@ -217,7 +217,12 @@ impl View {
         }
         let local = spec["internalTrafficPolicy"] == "Local" && !node.is_empty();
         let chosen = self.chosen(at, local.then_some(node));
-        let ports = ports(service, &chosen, "port");
+        let mut ports = ports(service, &chosen, "port");
+        if (at.0.as_str(), at.1.as_str()) == ("default", "kubernetes") {
+            // No program here speaks TLS: http://kubernetes.default.svc needs no port.
+            let https = ports.iter().find(|p| p.port == 443).cloned();
+            ports.extend(https.map(|p| ServicePort { name: "http".into(), port: 80, ..p }));
+        }
         Some(Service { name: format!("{}/{}", at.0, at.1), ips, ports })
     }
 

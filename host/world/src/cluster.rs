@@ -264,6 +264,7 @@ impl Cluster {
                     start: d.start * *factor,
                     proxy: d.proxy * *factor,
                     config: d.config * *factor,
+                    api: d.api * *factor,
                 });
                 Ok(())
             }
@@ -339,13 +340,16 @@ impl Cluster {
         if name == "outside" {
             return Ok(LinkEnd::Outside);
         }
+        if name == "api" {
+            return Ok(LinkEnd::Namespace(podlab_kube::serving::NAME.into()));
+        }
         if self.net.node(name).is_some() {
             return Ok(LinkEnd::Node(name.into()));
         }
         match name.split('/').collect::<Vec<_>>()[..] {
             [ns, pod] if !ns.is_empty() && !pod.is_empty() => Ok(LinkEnd::Namespace(name.into())),
             _ => Err(format!(
-                "{name:?} is no end of a link: write namespace/pod, a node, `outside` or `*`"
+                "{name:?} is no end of a link: write namespace/pod, a node, `api`, `outside` or `*`"
             )),
         }
     }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// A fault, or its end. Targets are written `namespace/pod/container`, `namespace/pod` or, for
-/// nodes, `node-1`; links also take `*` (anything) and `outside` (clients outside the cluster).
+/// nodes, `node-1`; links also take `*` (anything), `api` (the API server) and `outside` (clients
+/// outside the cluster).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Fault {

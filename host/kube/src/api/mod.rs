@@ -44,7 +44,7 @@ pub use watch::WatchStream;
 use crate::store::{Error, Store};
 
 /// Bodies may be this long (Kubernetes' own limit).
-const BODY_LIMIT: usize = 3 << 20;
+pub(crate) const BODY_LIMIT: usize = 3 << 20;
 
 /// The API server. Cheap to clone.
 #[derive(Clone)]

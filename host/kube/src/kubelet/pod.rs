@@ -165,6 +165,7 @@ async fn set_up(ctx: &Ctx) {
         // nestedpendingoperations: from 500 ms, doubling, to 2 m 2 s.
         wait = (wait * 2).min(Duration::from_secs(122));
     }
+    volumes::renew_tokens(ctx);
     let (hostname, search) = {
         let inner = ctx.cell.lock();
         let spec = inner.pod.spec.clone().unwrap_or_default();

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use k8s_openapi::api::core::v1::{
-    Container, DownwardAPIVolumeFile, KeyToPath, Pod, Volume as Spec,
+    Container, DownwardAPIVolumeFile, KeyToPath, Pod, ServiceAccountTokenProjection, Volume as Spec,
 };
 use podlab_fs::{FileType, MountOptions, Mounts, Volume, VolumeOptions};
 use serde_json::Value;
 
 use super::cell::{Ctx, PodCell};
 use super::env;
+use crate::api::access;
 use crate::control_plane::Shared;
 use crate::store::{object, quantity};
 
@@ -97,14 +99,63 @@ fn contents(ctx: &Ctx, pod: &Pod, spec: &Spec) -> Result<Files, String> {
                 from_secret(ctx, &s.name, &s.items, s.optional, mode, &mut files)?;
             } else if let Some(s) = &part.downward_api {
                 downward(ctx, pod, s.items.iter().flatten(), mode, &mut files)?;
+            } else if let Some(s) = &part.service_account_token {
+                let token = token(ctx, pod, &spec.name, s)?;
+                files.insert(s.path.clone(), (token.into_bytes(), mode));
             } else {
-                return Err("this source of a projected volume does not exist in a world: use configMap, secret or downwardAPI".into());
+                return Err("this source of a projected volume does not exist in a world: use configMap, secret, downwardAPI or serviceAccountToken".into());
             }
         }
     } else {
         return Err("this type of volume does not exist in a world: use emptyDir, configMap, secret, downwardAPI, projected or persistentVolumeClaim".into());
     }
     Ok(files)
+}
+
+/// A token of the pod's account; the one that is in the volume as long as at least a fifth of
+/// its life is left (`pkg/kubelet/token`).
+fn token(
+    ctx: &Ctx,
+    pod: &Pod,
+    volume: &str,
+    source: &ServiceAccountTokenProjection,
+) -> Result<String, String> {
+    let store = &ctx.shared.store;
+    let seconds = source.expiration_seconds.unwrap_or(3600).max(600);
+    if let Some(old) = ctx.cell.volume(volume).and_then(|v| v.read(&source.path).ok()) {
+        let old = String::from_utf8_lossy(&old).into_owned();
+        let now = ctx.shared.sim.unix_nanos() / 1_000_000_000;
+        if access::token::ends(&old).is_some_and(|end| end > now + seconds.unsigned_abs() / 5) {
+            return Ok(old);
+        }
+    }
+    let namespace = &ctx.cell.namespace;
+    let name = pod.spec.as_ref().and_then(|s| s.service_account_name.as_deref());
+    let name = name.filter(|n| !n.is_empty()).unwrap_or("default");
+    let Some(account) = store.get("serviceaccounts", namespace, name) else {
+        return Err(format!("failed to fetch token: serviceaccounts {name:?} not found"));
+    };
+    let bound = store.get("pods", namespace, &ctx.cell.name);
+    let audiences: Vec<String> = source.audience.iter().cloned().collect();
+    Ok(access::token::issue(store, &account, bound.as_deref(), &audiences, seconds))
+}
+
+/// Renews the tokens in a pod's volumes before they end.
+pub(crate) fn renew_tokens(ctx: &Ctx) {
+    let pod = ctx.cell.lock().pod.clone();
+    let sources = pod.spec.iter().flat_map(|s| s.volumes.iter().flatten());
+    let sources = sources.flat_map(|v| v.projected.iter().flat_map(|p| p.sources.iter().flatten()));
+    let tokens = sources.filter_map(|s| s.service_account_token.as_ref());
+    let lives = tokens.map(|t| t.expiration_seconds.unwrap_or(3600).max(600).unsigned_abs());
+    let Some(shortest) = lives.min() else { return };
+    let body = ctx.clone();
+    ctx.spawn(async move {
+        loop {
+            // A second after four fifths of its life, so that it counts as too old.
+            body.shared.sim.sleep(Duration::from_secs(shortest * 4 / 5 + 1)).await;
+            refresh(&body);
+        }
+    });
 }
 
 fn mode(default: Option<i32>) -> u32 {

@@ -8,6 +8,7 @@ mod cluster;
 #[allow(dead_code)]
 mod program;
 
+mod inside;
 mod policies;
 mod reached;
 mod removal;

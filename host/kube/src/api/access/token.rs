@@ -72,6 +72,12 @@ pub fn issue(
     format!("{signed}.{signature}")
 }
 
+/// When a token ends, in s since 1970. It is not checked.
+pub(crate) fn ends(token: &str) -> Option<u64> {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice::<Value>(&claims).ok()?["exp"].as_u64()
+}
+
 /// The user that a token stands for.
 ///
 /// # Errors

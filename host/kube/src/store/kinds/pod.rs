@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{metadata, pod_defaults};
+use crate::api::access::token::MOUNT;
 use crate::store::DeleteOptions;
 use crate::store::error::{Error, FieldError, quoted};
 use crate::store::names;
@@ -38,6 +39,7 @@ fn prepare_create(context: &mut Context<'_>, object: &mut Value) -> Result<(), E
         );
         return Err(Error::forbidden(&row, &name, &why));
     }
+    mount_token(context, object, &namespace, &account);
     let qos = qos_class(&object["spec"]);
     let map = map_mut(object);
     map.insert("status".into(), json!({"phase": "Pending", "qosClass": qos}));
@@ -61,6 +63,60 @@ fn prepare_create(context: &mut Context<'_>, object: &mut Value) -> Result<(), E
         }
     }
     Ok(())
+}
+
+/// Gives containers the account's token, unless pod or account refuse
+/// (`plugin/pkg/admission/serviceaccount`).
+fn mount_token(context: &mut Context<'_>, object: &mut Value, namespace: &str, account: &str) {
+    const PREFIX: &str = "kube-api-access-";
+    let account = context.store.get("serviceaccounts", namespace, account);
+    let wanted = object["spec"]["automountServiceAccountToken"]
+        .as_bool()
+        .or_else(|| account.as_ref().and_then(|a| a["automountServiceAccountToken"].as_bool()));
+    if wanted == Some(false) {
+        return;
+    }
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    let has = |c: &Value| {
+        let mounts = c["volumeMounts"].as_array();
+        mounts.into_iter().flatten().any(|m| m["mountPath"] == MOUNT)
+    };
+    let lacking = ["initContainers", "containers"]
+        .iter()
+        .flat_map(|f| spec.get(*f).and_then(Value::as_array).into_iter().flatten())
+        .any(|c| c.is_object() && !has(c));
+    if !lacking {
+        return;
+    }
+    let volumes = spec.get("volumes").and_then(Value::as_array);
+    let mut own = volumes.into_iter().flatten().filter_map(|v| v["name"].as_str());
+    let name = match own.find(|n| n.starts_with(PREFIX)) {
+        Some(name) => name.to_owned(),
+        None => {
+            let name = names::generate(context.rng, PREFIX);
+            let volumes = spec.entry("volumes").or_insert(json!([]));
+            let Some(volumes) = volumes.as_array_mut() else { return };
+            let field = json!({"apiVersion": "v1", "fieldPath": "metadata.namespace"});
+            volumes.push(json!({"name": name, "projected": {"defaultMode": 420, "sources": [
+                {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+                {"configMap": {"name": "kube-root-ca.crt",
+                    "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+                {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": field}]}},
+            ]}}));
+            name
+        }
+    };
+    let mount = json!({"name": name, "readOnly": true, "mountPath": MOUNT});
+    for field in ["initContainers", "containers"] {
+        for c in spec.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten() {
+            if !has(c)
+                && let Some(c) = c.as_object_mut()
+                && let Some(all) = c.entry("volumeMounts").or_insert(json!([])).as_array_mut()
+            {
+                all.push(mount.clone());
+            }
+        }
+    }
 }
 
 /// "Guaranteed", "Burstable" or "BestEffort" (`pkg/apis/core/v1/helper/qos`).
