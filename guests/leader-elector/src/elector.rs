@@ -116,8 +116,19 @@ impl Elector {
                 return;
             }
             let wait = self.settings.retry.mul_f64(1.0 + self.random() * self.settings.jitter);
+            // No later than when the lease is over: client-go tries one wait later than it could.
+            let over = self.until_over().filter(|left| !left.is_zero());
+            let wait = over.map_or(wait, |left| left.min(wait));
             race(sleep(wait), stop.wait()).await;
         }
+    }
+
+    /// When the lease of whoever holds it is over, unless it is seen to be renewed before.
+    fn until_over(&self) -> Option<Duration> {
+        let observed = self.observed.borrow();
+        let held = observed.as_ref().filter(|o| !o.record.holder.is_empty())?;
+        let over = held.at + Duration::from_secs(held.record.seconds.max(1));
+        Some(over.saturating_duration_since(Instant::now()))
     }
 
     /// Renews until that fails for too long.
