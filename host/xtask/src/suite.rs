@@ -42,7 +42,7 @@ enum Outcome {
 fn stages() -> Vec<Stage> {
     let stage = |name, what, needs, run| Stage { name, what, needs, run };
     vec![
-        stage("fmt", "formatting of the three workspaces", nothing, fmt),
+        stage("fmt", "formatting of the four workspaces", nothing, fmt),
         stage(DENY, "licences, bans, sources, advisories", needs_deny, deny),
         stage("build", "guests, web app, binary", nothing, build),
         stage("units", "unit and integration tests of the host", nothing, units),
@@ -54,6 +54,7 @@ fn stages() -> Vec<Stage> {
         stage("mutants", "the patterns' scenarios find mutants of the guests", nothing, mutated),
         stage("lint", "the patterns' files, and their exercises", nothing, lint),
         stage("kubectl", "the real kubectl against a world", needs_kubectl, kubectl),
+        stage("kube-rs", "a client written with kube-rs against a world", nothing, kube_rs),
         stage("browser", "a real browser on the page", needs_browser, browser),
         stage("exports", "exported traces in the tools that others wrote", needs_tshark, exports),
         stage("clippy", "lints, with warnings as errors", nothing, clippy),
@@ -208,6 +209,9 @@ fn checks(commands: Vec<Command>) -> Result<Count> {
     Ok(count)
 }
 
+/// The workspace of the kube-rs client.
+const KUBE_RS: &str = "tests/kube-rs/Cargo.toml";
+
 fn cargo(args: &[&str]) -> Command {
     let mut cargo = shell::cargo();
     cargo.args(args);
@@ -233,6 +237,7 @@ fn fmt() -> Result<Count> {
         cargo(&["fmt", "--all", "--check"]),
         cargo(&["fmt", "--all", "--check", "--manifest-path", "guests/Cargo.toml"]),
         cargo(&["fmt", "--all", "--check", "--manifest-path", "web/Cargo.toml"]),
+        cargo(&["fmt", "--all", "--check", "--manifest-path", KUBE_RS]),
     ])
 }
 
@@ -322,6 +327,13 @@ fn kubectl() -> Result<Count> {
         "--",
         "--include-ignored",
     ]);
+    test.env("PODLAB", built()?);
+    counted(test)
+}
+
+fn kube_rs() -> Result<Count> {
+    let mut test = cargo(&["test", "--manifest-path", KUBE_RS]);
+    test.arg("--target-dir").arg(paths::root().join("target/kube-rs"));
     test.env("PODLAB", built()?);
     counted(test)
 }
