@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use podlab_guest::args::{Args, Spec, opt};
+use podlab_guest::health::{self, Health};
 use podlab_guest::http::{Client, Url};
 use podlab_guest::log;
 use podlab_guest::runtime::{Either, Flag, race, sleep};
@@ -22,6 +23,7 @@ pub const SPEC: Spec = Spec {
         opt("timeout", "TIME", "3s", "how long an answer may take"),
         opt("once", "", "", "fetch until it succeeds, then end: for an init container"),
         opt("busy", "N", "0", "after each fetch, N million rounds of arithmetic"),
+        health::OPTION,
     ],
 };
 
@@ -36,6 +38,7 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
         return Err("--interval: 0 would never rest".into());
     }
     let once = args.switch("once");
+    let health = Health::serve(&args, &stop).await?;
     let mut client = Client::new("content-puller", args.duration("timeout")?);
     // What is there from an earlier run is fetched again: its version is not known.
     let mut etag = String::new();
@@ -46,6 +49,7 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
         match result {
             Ok(new) => {
                 failures = 0;
+                health.well();
                 if let Some(new) = new {
                     log::info("pulled", &[("url", &url.target), ("etag", &new)]);
                     etag = new;
@@ -57,6 +61,7 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
             }
             Err(error) => {
                 failures += 1;
+                health.ill(&error);
                 log::warn("pull-failed", &[("host", &url.host), ("error", &error)]);
             }
         }

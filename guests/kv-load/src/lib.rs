@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use podlab_guest::args::{Args, Spec, opt};
+use podlab_guest::health::{self, Health};
 use podlab_guest::log;
 use podlab_guest::memcached::{self as mc, Reply, Request, Verb};
 use podlab_guest::net::TcpStream;
@@ -27,6 +28,7 @@ pub const SPEC: Spec = Spec {
         opt("read-percent", "P", "90", "of a hundred requests so many read"),
         opt("timeout", "TIME", "5s", "how long a batch may take"),
         opt("wait", "TIME", "0", "how long to wait before the beginning"),
+        health::OPTION,
     ],
 };
 
@@ -77,16 +79,19 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
         errors: Cell::new(0),
         micros: RefCell::default(),
     });
+    let health = Health::serve(&args, &stop).await?;
     race(sleep(args.duration("wait")?), stop.wait()).await;
     let workers = args.number::<usize>("connections")?.clamp(1, 1000);
     let (begun, running) = (Instant::now(), Rc::new(Cell::new(workers)));
     let finished = Flag::default();
     for _ in 0..workers {
         let (load, stop) = (load.clone(), stop.clone());
-        let (running, finished) = (running.clone(), finished.clone());
+        let (running, finished, health) = (running.clone(), finished.clone(), health.clone());
         spawn(async move {
             while load.left.get() > 0 && !stop.raised() {
+                health.well();
                 if let Err(error) = load.connection(&stop).await {
+                    health.ill(&error);
                     log::warn("connection-lost", &[("error", &error)]);
                     sleep(Duration::from_millis(100)).await;
                 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use podlab_guest::args::{Args, Spec, opt};
+use podlab_guest::health::{self, Health};
 use podlab_guest::http::{Client, Url};
 use podlab_guest::runtime::{Either, Flag, race, sleep_until, spawn};
 
@@ -22,6 +23,7 @@ pub const SPEC: Spec = Spec {
         opt("timeout", "TIME", "2s", "how long an answer may take"),
         opt("no-keep-alive", "", "", "a connection for each request"),
         opt("quiet", "", "", "no line for each second"),
+        health::OPTION,
     ],
 };
 
@@ -57,6 +59,7 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
     }
     let duration = args.duration("duration")?;
     let end = (!duration.is_zero()).then(|| Instant::now() + duration);
+    Health::serve(&args, &stop).await?;
     let workers: u32 = args.number::<u32>("concurrency")?.clamp(1, 1000);
     let (tally, urls) = (Rc::new(RefCell::new(Tally::default())), Rc::new(urls));
     let (start, done) = (Instant::now(), Rc::new(RefCell::new((0u32, Flag::default()))));

@@ -106,7 +106,8 @@ fn logfmt(line: &str) -> Option<BTreeMap<String, String>> {
 }
 
 /// The one form: a JSON with `app`, `status`, `path` and the rest, under the names that `rename`
-/// gives. A line that is not of the format becomes `{"app":..., "unparsed":LINE}`: it is not lost.
+/// gives, and with `time` in one form where it is known. A line that is not of the format becomes
+/// `{"app":..., "unparsed":LINE}`: it is not lost.
 pub fn uniform(app: &str, format: Format, rename: &BTreeMap<String, String>, line: &str) -> String {
     let mut out = format!("{{\"app\":{}", json::string(app));
     match fields(format, line) {
@@ -114,6 +115,8 @@ pub fn uniform(app: &str, format: Format, rename: &BTreeMap<String, String>, lin
         Some(fields) => {
             for (name, value) in fields {
                 let name = rename.get(&name).cloned().unwrap_or(name);
+                let time = (name == "time").then(|| crate::time::utc(&value)).flatten();
+                let value = time.unwrap_or(value);
                 let number = value.parse::<i64>().is_ok_and(|n| n.to_string() == value);
                 let value = if number { value } else { json::string(&value) };
                 out.push_str(&format!(",{}:{value}", json::string(&name)));
@@ -138,6 +141,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\"path\":\"/a\",\"status\":200"), "{text}");
+        assert!(text.contains("\"time\":\"2026-01-01T00:00:00.000Z\""), "{text}");
         let rename = BTreeMap::from([("code".to_owned(), "status".to_owned())]);
         let text =
             uniform("x", Format::Json, &rename, "{\"code\":200,\"to\":\"A\\\"\",\"n\":null}");

@@ -2,10 +2,11 @@
 //! form that everything behind can read.
 //!
 //! # Layout
-//! - `format`: the formats
+//! - `format`: the formats; `time`: how times become alike
 //! - this file: following (as log-saver does) and writing
 
 mod format;
+mod time;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -14,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use log_saver::follow::Follower;
 use podlab_guest::args::{Args, Spec, opt};
+use podlab_guest::health::{self, Health};
 use podlab_guest::log;
 use podlab_guest::runtime::{Flag, race, sleep};
 
@@ -31,6 +33,7 @@ pub const SPEC: Spec = Spec {
         opt("app", "NAME", "app", "the application's name"),
         opt("rename", "A=B,...", "", "fields with other names: code=status"),
         opt("interval", "TIME", "500ms", "how often to look: files cannot wake their reader"),
+        health::OPTION,
     ],
 };
 
@@ -63,13 +66,18 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut follower = Follower::open(file, checkpoint, format!("{:x}", now.as_nanos()));
+    let health = Health::serve(&args, &stop).await?;
     let (app, mut said) = (args.text("app"), String::new());
     loop {
         let last = stop.raised();
         match adapt(&mut follower, &app, format, &rename) {
-            Ok(()) => said.clear(),
+            Ok(()) => {
+                health.well();
+                said.clear();
+            }
             Err(error) if error != said => {
                 log::warn("cannot-follow", &[("error", &error)]);
+                health.ill(&error);
                 said = error;
             }
             Err(_) => {}

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use podlab_guest::args::{Args, Spec, opt};
+use podlab_guest::health::{self, Health};
 use podlab_guest::http::{Client, Url};
 use podlab_guest::log;
 use podlab_guest::runtime::{Either, Flag, race, sleep};
@@ -28,6 +29,7 @@ pub const SPEC: Spec = Spec {
         opt("interval", "TIME", "500ms", "how often to look: files cannot wake their reader"),
         opt("batch", "BYTES", "65536", "the most that is sent at once"),
         opt("timeout", "TIME", "3s", "how long the store may take"),
+        health::OPTION,
     ],
 };
 
@@ -41,13 +43,18 @@ pub async fn run(args: Args, stop: Flag) -> Result<(), String> {
     if interval.is_zero() {
         return Err("--interval: 0 would never rest".into());
     }
+    let health = Health::serve(&args, &stop).await?;
     let mut failures = 0u32;
     while !stop.raised() {
         // An exchange cut short by the end is simply sent again below: the store knows it by offset.
         let Either::First(result) = race(saver.ship(), stop.wait()).await else { break };
         failures = match result {
-            Ok(()) => 0,
+            Ok(()) => {
+                health.well();
+                0
+            }
             Err(error) => {
+                health.ill(&error);
                 log::warn("ship-failed", &[("error", &error)]);
                 failures + 1
             }

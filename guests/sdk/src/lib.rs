@@ -8,7 +8,7 @@
 //! - [`connections`]: accepting, with a bound; [`memcached`], [`resp`], [`keyvalue`]: the protocols of caches;
 //!   [`amqp`]: that of RabbitMQ
 //! - [`exposition`]: figures as monitors read them
-//! - [`handover`]: tasks as files
+//! - [`handover`]: tasks as files; [`health`]: probes for programs that serve nothing else
 //! - [`args`]: the command line, with `--help` and `--version`
 //! - [`log`]: one line an event
 //! - [`json`]: writing JSON strings
@@ -20,6 +20,7 @@ pub mod args;
 pub mod connections;
 pub mod exposition;
 pub mod handover;
+pub mod health;
 pub mod http;
 pub mod json;
 pub mod keyvalue;
