@@ -109,6 +109,30 @@ fn a_recording_replays_to_the_identical_trace() {
     }
 }
 
+/// What programs change at the API server from inside is no input: a replay does it again.
+#[test]
+fn what_programs_change_through_the_api_is_done_again_by_a_replay() {
+    let engine = engine();
+    let images = images(&engine).unwrap();
+    let mut world = world_of(&images, "leader-election", 3).unwrap();
+    run(&mut world, Time::from_secs(15));
+    let (node, api) = ("node-1".to_owned(), "api".to_owned());
+    world.input(Input::Fault(Fault::Partition { a: node, b: api, one_way: false }));
+    run(&mut world, Time::from_secs(60));
+    let lease = world.store().get("leases.coordination.k8s.io", "default", "ledger").unwrap();
+    assert!(lease["spec"]["holderIdentity"].as_str().is_some_and(|h| h.starts_with("writer-")));
+    let mutated = world.recording().inputs.iter().any(|i| match &i.input {
+        Input::Api(request) => request.path.contains("leases"),
+        _ => false,
+    });
+    assert!(!mutated, "the Lease was written from inside only");
+    world.mark();
+    match compare(&engine, &images, world.recording()).unwrap() {
+        Comparison::Identical { events, .. } => assert_eq!(events, world.trace().last()),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_recording_that_was_tampered_with_names_the_first_difference() {
     let (_, mut recording) = lived();
