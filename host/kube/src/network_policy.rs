@@ -14,8 +14,8 @@ use podlab_trace::Verb;
 use serde_json::Value;
 
 use crate::control_plane::Shared;
-use crate::store::object::{Key, key};
 use crate::store::Object;
+use crate::store::object::{Key, key};
 use crate::store::selector::LabelSelector;
 use crate::store::watch::Change;
 

@@ -61,7 +61,9 @@ async fn proposals(
     let last = words.last().copied().unwrap_or("");
     match last {
         "-n" | "--namespace" => return (0, names(&mut client, "namespaces", "").await),
-        "-o" | "--output" => return (0, texts(&["wide", "yaml", "json", "name", "jsonpath=", "custom-columns="])),
+        "-o" | "--output" => {
+            return (0, texts(&["wide", "yaml", "json", "name", "jsonpath=", "custom-columns="]));
+        }
         "-f" | "--filename" => return (0, texts(&["- <<EOF"])),
         "-c" | "--container" => return (0, containers(&mut client, rest, &namespace).await),
         _ => {}
@@ -74,13 +76,27 @@ async fn proposals(
         ("create", []) => (
             0,
             texts(&[
-                "clusterrole", "clusterrolebinding", "configmap", "cronjob", "deployment", "job",
-                "namespace", "poddisruptionbudget", "priorityclass", "quota", "role", "rolebinding",
-                "secret", "service", "serviceaccount",
+                "clusterrole",
+                "clusterrolebinding",
+                "configmap",
+                "cronjob",
+                "deployment",
+                "job",
+                "namespace",
+                "poddisruptionbudget",
+                "priorityclass",
+                "quota",
+                "role",
+                "rolebinding",
+                "secret",
+                "service",
+                "serviceaccount",
             ]),
         ),
         ("create", ["secret"]) => (0, texts(&["generic"])),
-        ("create", ["service"]) => (0, texts(&["clusterip", "externalname", "loadbalancer", "nodeport"])),
+        ("create", ["service"]) => {
+            (0, texts(&["clusterip", "externalname", "loadbalancer", "nodeport"]))
+        }
         ("cordon" | "uncordon" | "drain", _) => (0, names(&mut client, "nodes", "").await),
         ("top", ["node" | "nodes", ..]) => (0, names(&mut client, "nodes", "").await),
         ("top", _) | ("logs" | "exec", []) => {
@@ -90,7 +106,14 @@ async fn proposals(
             (0, names(&mut client, "pods", &namespace).await)
         }
         ("rollout" | "set", [_, rest @ ..]) => {
-            of_kind(&mut client, rest, word, &namespace, &["deployment", "daemonset", "statefulset"]).await
+            of_kind(
+                &mut client,
+                rest,
+                word,
+                &namespace,
+                &["deployment", "daemonset", "statefulset"],
+            )
+            .await
         }
         (
             "get" | "describe" | "delete" | "label" | "annotate" | "patch" | "scale" | "expose"
@@ -111,7 +134,19 @@ fn arguments<'w>(words: &[&'w str]) -> Vec<&'w str> {
         } else if word.starts_with('-') {
             value = matches!(
                 *word,
-                "-n" | "--namespace" | "-o" | "--output" | "-l" | "--selector" | "-c" | "--container" | "-f" | "--filename" | "--tail" | "--for" | "--image" | "--replicas"
+                "-n" | "--namespace"
+                    | "-o"
+                    | "--output"
+                    | "-l"
+                    | "--selector"
+                    | "-c"
+                    | "--container"
+                    | "-f"
+                    | "--filename"
+                    | "--tail"
+                    | "--for"
+                    | "--image"
+                    | "--replicas"
             );
         } else {
             plain.push(*word);
@@ -125,7 +160,9 @@ fn given_namespace<'w>(words: &[&'w str]) -> Option<&'w str> {
     if let Some(given) = at.and_then(|at| words.get(at + 1)) {
         return Some(given);
     }
-    words.iter().find_map(|w| w.strip_prefix("--namespace=").or_else(|| w.strip_prefix("-n").filter(|n| !n.is_empty())))
+    words.iter().find_map(|w| {
+        w.strip_prefix("--namespace=").or_else(|| w.strip_prefix("-n").filter(|n| !n.is_empty()))
+    })
 }
 
 async fn of_kind(
@@ -143,7 +180,8 @@ async fn of_kind(
         [] => {
             let at = word.rfind(',').map_or(0, |at| at + 1);
             let kinds = client.kinds().await.unwrap_or(&[]);
-            let listable = kinds.iter().filter(|r| r.preferred && r.verbs.iter().any(|v| v == "list"));
+            let listable =
+                kinds.iter().filter(|r| r.preferred && r.verbs.iter().any(|v| v == "list"));
             (at, listable.map(|r| r.name.clone()).collect())
         }
         [kind, ..] if !kind.contains('/') => (0, names(client, kind, namespace).await),

@@ -242,7 +242,10 @@ pub fn unnamed(command: &str, args: &Args, words: &[String], selection: &Selecti
             _ => "required resource not specified".to_owned(),
         }));
     }
-    let chosen = verb_allows_all(command) || args.on("all") || args.has("selector") || args.has("field-selector");
+    let chosen = verb_allows_all(command)
+        || args.on("all")
+        || args.has("selector")
+        || args.has("field-selector");
     if selection.targets.iter().any(|t| t.name.is_empty()) && !chosen {
         return Err(Failure::new("resource(s) were provided, but no name was specified"));
     }

@@ -42,7 +42,11 @@ impl Controller for LoadBalancers {
                 return Vec::new();
             }
             let all = context.store.list("services", None);
-            return all.iter().filter(|s| wants(s) && given(s).is_none()).map(|s| object::key(s)).collect();
+            return all
+                .iter()
+                .filter(|s| wants(s) && given(s).is_none())
+                .map(|s| object::key(s))
+                .collect();
         }
         let concerned = wants(&change.object) != given(&change.object).is_some();
         if concerned { vec![object::key(&change.object)] } else { Vec::new() }

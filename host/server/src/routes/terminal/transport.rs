@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use podlab_kube::api::{Body as KubeBody, Request as KubeRequest, Response as KubeResponse, Streaming};
+use podlab_kube::api::{
+    Body as KubeBody, Request as KubeRequest, Response as KubeResponse, Streaming,
+};
 use podlab_kubectl::transport::{
     Body, Event, Future, Pieces, Request, Response, Session, Transport,
 };
@@ -102,7 +104,14 @@ impl Inside {
             self.world.input(shut).await.map_err(|e| refused(500, e.message))?;
         }
         let input = follow.then(|| self.input.clone());
-        Ok(Box::new(Running { world: self.world.clone(), id, incoming, input, over: false, _served: served }))
+        Ok(Box::new(Running {
+            world: self.world.clone(),
+            id,
+            incoming,
+            input,
+            over: false,
+            _served: served,
+        }))
     }
 }
 
@@ -112,9 +121,11 @@ impl Transport for Inside {
     }
 
     fn now(&self) -> i64 {
-        let now = self.world.app().world(self.world.id()).map_or(0, |live| {
-            live.epoch().saturating_add(live.view().now())
-        });
+        let now = self
+            .world
+            .app()
+            .world(self.world.id())
+            .map_or(0, |live| live.epoch().saturating_add(live.view().now()));
         i64::try_from(now).unwrap_or(i64::MAX)
     }
 
