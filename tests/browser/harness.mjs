@@ -22,7 +22,7 @@ export async function check(name, test) {
   } catch (error) {
     failures += 1;
     console.log(`not ok - ${name}`);
-    console.log(String(error.stack ?? error).replace(/^/gm, "  # "));
+    console.log(String(error.stack ?? error).slice(0, 2000).replace(/^/gm, "  # "));
   }
 }
 

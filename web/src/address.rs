@@ -20,6 +20,10 @@ pub struct Address {
     pub panel: String,
     /// The event that is inspected.
     pub event: Option<u64>,
+    /// What is shown of what happened: "order", "both", or empty for the picture.
+    pub show: String,
+    /// The exercise that is worked at, or empty.
+    pub exercise: String,
 }
 
 impl Address {
@@ -42,6 +46,8 @@ impl Address {
                     address.at = seconds.map(|s| (s * 1e9) as u64);
                 }
                 "panel" => address.panel = clean(value),
+                "show" => address.show = clean(value),
+                "exercise" => address.exercise = clean(value),
                 "event" => address.event = value.parse().ok(),
                 _ => {}
             }
@@ -74,6 +80,12 @@ impl Address {
         if !self.panel.is_empty() {
             add("panel", self.panel.clone());
         }
+        if !self.show.is_empty() {
+            add("show", self.show.clone());
+        }
+        if !self.exercise.is_empty() {
+            add("exercise", self.exercise.clone());
+        }
         if let Some(event) = self.event {
             add("event", event.to_string());
         }
@@ -100,6 +112,8 @@ mod tests {
             at: Some(12_500_000_000),
             panel: "logs".into(),
             event: Some(99),
+            exercise: "wrong-port".into(),
+            show: "both".into(),
         };
         assert_eq!(Address::parse(&address.hash()), address);
         assert_eq!(Address::parse(""), Address::default());

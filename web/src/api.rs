@@ -75,6 +75,38 @@ pub async fn call(method: &str, path: &str, body: Option<Value>) -> Result<Value
     Err(failure)
 }
 
+/// Calls the Kubernetes API of a world: the whole answer as JSON, also where it is a Status that
+/// says no.
+///
+/// # Errors
+/// If there is no answer.
+pub async fn kube(
+    method: &str,
+    path: &str,
+    content_type: &str,
+    body: Option<&str>,
+) -> Result<(u16, Value), Failure> {
+    let window = web_sys::window().ok_or_else(|| unreachable(&JsValue::NULL))?;
+    let init = web_sys::RequestInit::new();
+    init.set_method(method);
+    if let Some(body) = body {
+        init.set_body(&JsValue::from_str(body));
+    }
+    let request =
+        web_sys::Request::new_with_str_and_init(path, &init).map_err(|e| unreachable(&e))?;
+    if !content_type.is_empty() {
+        request.headers().set("Content-Type", content_type).map_err(|e| unreachable(&e))?;
+    }
+    let response =
+        JsFuture::from(window.fetch_with_request(&request)).await.map_err(|e| unreachable(&e))?;
+    let response: web_sys::Response = response.dyn_into().map_err(|e| unreachable(&e))?;
+    let text = JsFuture::from(response.text().map_err(|e| unreachable(&e))?)
+        .await
+        .map_err(|e| unreachable(&e))?;
+    let text = text.as_string().unwrap_or_default();
+    Ok((response.status(), serde_json::from_str(&text).unwrap_or(Value::Null)))
+}
+
 /// Asks for something and returns the first line of the answer ("200 OK"), whatever it says.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 //! - [`address`], [`i18n`]: what the address of the page says; every word in both languages
 //! - [`api`], [`stream`]: what is asked of the server, and what it sends by itself
 //! - [`ui`]: language, colours, motion
+//! - [`progress`]: how far a learner has come
 //! - [`view`]: what is on the screen
 //!
 //! # What this crate must never know
@@ -16,6 +17,7 @@ pub mod address;
 pub mod api;
 pub mod i18n;
 pub mod model;
+pub mod progress;
 pub mod session;
 pub mod stream;
 pub mod ui;

@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`pattern`]: the catalogue: what a folder of `patterns/` holds
 //! - [`scenario`]: the scenario format, read from YAML
-//! - [`exercise`]: exercises; [`lint`]: what is wrong with a pattern's folder
+//! - [`exercise`]: exercises; [`attempt`]: what a learner makes of one; [`lint`]: what is wrong with a pattern's folder
 //! - [`check`]: checks as monitors over the trace; [`expression`]: their language, CEL
 //! - `vocabulary`: the words expressions may use; [`history`]: what checks can ask about
 //! - [`run`]: one scenario under one seed; [`report`]: what came of it; [`mod@shrink`]: the smallest
@@ -13,6 +13,7 @@
 //! HTTP servers, terminals. It reads no files: whoever calls it brings their contents.
 #![warn(missing_docs)]
 
+pub mod attempt;
 pub mod check;
 pub mod checker;
 pub mod exercise;

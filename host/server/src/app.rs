@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use podlab_lab::{Catalogue, Pattern};
 use podlab_wasm::Engine;
 use podlab_world::{Allowance, Image, Images, World, WorldOptions};
+use tokio::sync::Semaphore;
 
 use crate::assets::Assets;
 use crate::driver::Driver;
@@ -77,6 +78,7 @@ pub struct App {
     driver: Driver,
     streams: Arc<AtomicUsize>,
     twins: Allowance,
+    attempts: Arc<Semaphore>,
 }
 
 /// What a new world is to be.
@@ -131,6 +133,7 @@ impl App {
             next: AtomicU64::new(1),
             driver: Driver::start(threads),
             streams: Arc::default(),
+            attempts: Arc::new(Semaphore::new(threads)),
         })
     }
 
@@ -157,6 +160,11 @@ impl App {
     /// The threads that drive the worlds.
     pub fn driver(&self) -> &Driver {
         &self.driver
+    }
+
+    /// Turns at checking what learners have done: as many at once as there are threads.
+    pub fn attempts(&self) -> Arc<Semaphore> {
+        self.attempts.clone()
     }
 
     /// The images that new worlds can run.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 pub fn document() -> Value {
     let world = json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "example": "w1" } });
     let path = |name: &str, about: &str| json!({ "name": name, "in": "path", "required": true, "description": about, "schema": { "type": "string" } });
+    let exercise = [path("name", "The pattern"), path("slug", "The exercise")];
     let query = |name: &str, about: &str| json!({ "name": name, "in": "query", "description": about, "schema": { "type": "integer", "minimum": 0 } });
     let status = || answer("The world", "World");
     let mut paths = json!({
@@ -13,6 +14,11 @@ pub fn document() -> Value {
         "/api/openapi.json": { "get": op("This document", &[], None, json!({ "200": any("An OpenAPI 3.1 document") })) },
         "/api/patterns": { "get": op("All patterns", &[], None, json!({ "200": any("`patterns`: name, title, summary, family, difficulty, manifests, expose, scenarios") })) },
         "/api/patterns/{name}": { "get": op("A pattern, with its lesson (Markdown, en and ja) and its files", &[path("name", "The pattern")], None, json!({ "200": any("The pattern") })) },
+        "/api/patterns/{name}/exercises": { "get": op("The exercises of a pattern", &[path("name", "The pattern")], None, json!({ "200": any("`exercises`: slug, title, difficulty") })) },
+        "/api/patterns/{name}/exercises/{slug}": { "get": op("An exercise: task, hints, debrief, checks, the files it starts with, and its solution", &exercise, None, json!({ "200": any("The exercise") })) },
+        "/api/patterns/{name}/exercises/{slug}/lint": { "post": op("What the API server would refuse in a learner's files", &exercise, Some(body("Attempt")), json!({ "200": any("`mistakes`: file, line, document, field, message") })) },
+        "/api/patterns/{name}/exercises/{slug}/world": { "post": op("Makes a world of a learner's files", &exercise, Some(body("Attempt")), json!({ "201": status() })) },
+        "/api/patterns/{name}/exercises/{slug}/check": { "post": op("Runs the checks on a learner's files", &exercise, Some(body("Attempt")), json!({ "200": any("`pass`, `error`, `checks` (name, means, verdict, expected, seen, event, at, around), and `world`, in which they ran") })) },
         "/api/images": { "get": op("The images that containers can run", &[], None, json!({ "200": any("`images`: name, digest, bytes, entrypoint") })) },
         "/api/images/{name}": { "put": op(
             "Adds an image: a WASI 0.2 component, or a WASI 0.1 module; at most 64 MiB", &[path("name", "NAME:TAG")],
@@ -139,6 +145,14 @@ fn schemas() -> Value {
                 "name": { "type": "string", "example": "anna" },
                 "namespace": { "type": "string", "example": "team-a" },
                 "role": { "enum": ["view", "edit", "admin"], "default": "edit" }
+            }
+        },
+        "Attempt": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "files": { "type": "object", "additionalProperties": { "type": "string" }, "description": "Texts by their names under `start`; what is missing stays as it was" },
+                "seed": { "type": "integer", "minimum": 0, "default": 1 }
             }
         },
         "Time": { "oneOf": [

@@ -99,6 +99,19 @@ impl World {
     }
 }
 
+/// The path of the collection of a kind, such as `/api/v1/namespaces/default/pods`.
+///
+/// # Errors
+/// A sentence, if the API server has no such kind.
+pub fn collection(
+    world: &World,
+    kind: &str,
+    api_version: &str,
+    namespace: &str,
+) -> Result<String, String> {
+    world.path_of(kind, Some(api_version), namespace).map(|(path, _)| path)
+}
+
 /// The documents of a manifest as JSON; empty ones are left out.
 ///
 /// # Errors

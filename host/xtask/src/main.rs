@@ -47,7 +47,11 @@ struct Args {
 enum Command {
     /// Builds guests, web app and the binary: target/podlab.
     #[command(after_help = "Example:\n  cargo xtask build && target/podlab up")]
-    Build,
+    Build {
+        /// Only the page, into target/embed/web.
+        #[arg(long)]
+        page: bool,
+    },
     /// Builds, then runs `podlab up`.
     #[command(
         after_help = "Examples:\n  cargo xtask up\n  cargo xtask up --no-open\n  cargo xtask up --pattern sidecar --seed 7 --speed 10"
@@ -100,7 +104,8 @@ enum Command {
 
 fn main() -> Result<()> {
     match Args::parse().command {
-        Command::Build => build::build(),
+        Command::Build { page: true } => web::build(),
+        Command::Build { page: false } => build::build(),
         Command::Up { no_open, args } => build::up(no_open, &args),
         Command::Test { list: true, .. } => {
             suite::list();

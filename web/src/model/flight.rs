@@ -328,6 +328,21 @@ impl Flights {
     }
 }
 
+impl Flights {
+    /// The marks of events before number `before`, newest first.
+    pub fn newest<'a>(
+        &'a self,
+        before: Seq,
+        timeline: &'a Timeline,
+    ) -> impl Iterator<Item = &'a Flight> {
+        let end = self.list.partition_point(|f| f.seq < before);
+        self.list
+            .range(..end)
+            .rev()
+            .filter(|f| f.shape != Shape::Data || !timeline.ends(f.conn).is_some_and(|e| e.spoken))
+    }
+}
+
 fn way(dir: Dir, client: PlaceId, server: PlaceId) -> (End, End) {
     match dir {
         Dir::ToServer => (End::Place(client), End::Place(server)),

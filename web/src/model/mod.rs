@@ -6,14 +6,21 @@
 //! - [`timeline`]: the events the page has, bounded; the state at any instant among them
 //! - [`pod`]: what the picture needs to know of a Pod object
 //! - [`layout`]: where everything stands: computed once, nothing moves by itself
+//! - [`lanes`]: what happened in which order
 //! - [`flight`]: when a mark leaves and arrives on the screen
 //! - [`route`]: the line along which it goes
 //! - [`exchange`]: request and response together
 //! - [`rows`]: the lists (messages, logs, events) and their filters
+//! - [`diff`]: what is other in one text than in another
+//! - [`field`]: where a field of an object stands in its YAML
+//! - [`touch`]: what can be done to a thing; [`yaml`]: an object as people edit it
 //! - [`show`]: bytes and instants as text
 
+pub mod diff;
 pub mod exchange;
+pub mod field;
 pub mod flight;
+pub mod lanes;
 pub mod layout;
 pub mod pod;
 pub mod route;
@@ -22,3 +29,5 @@ pub mod rows;
 pub(crate) mod sample;
 pub mod show;
 pub mod timeline;
+pub mod touch;
+pub mod yaml;

@@ -1,5 +1,7 @@
 //! The lists: messages, logs, events; and their filters.
 
+use std::collections::BTreeSet;
+
 use podlab_trace::event::{Event, FileOp, Kind, PlaceId, Seq, Stream};
 use podlab_trace::state::State;
 use podlab_trace::text;
@@ -22,6 +24,8 @@ pub struct Row {
     pub what: String,
     /// How it is marked.
     pub mark: Mark,
+    /// Its connection, or 0.
+    pub conn: u64,
 }
 
 /// How a line is marked.
@@ -67,8 +71,15 @@ pub fn name(state: &State, id: PlaceId) -> String {
 pub fn row(timeline: &Timeline, event: &Event, list: List) -> Option<Row> {
     let state = timeline.head();
     let who = name(state, event.place);
+    let conn = match &event.kind {
+        Kind::Message { conn, .. }
+        | Kind::Data { conn, .. }
+        | Kind::Refuse { conn, .. }
+        | Kind::Reset { conn, .. } => *conn,
+        _ => 0,
+    };
     let new = |whom: String, what: String, mark: Mark| {
-        Some(Row { seq: event.seq, at: event.at, who: who.clone(), whom, what, mark })
+        Some(Row { seq: event.seq, at: event.at, who: who.clone(), whom, what, mark, conn })
     };
     match (list, &event.kind) {
         (List::Messages, Kind::Message { conn, dir, summary, malformed, answers, .. }) => {
@@ -129,7 +140,7 @@ pub fn row(timeline: &Timeline, event: &Event, list: List) -> Option<Row> {
             let what = format!("{}: {}{count}", text(&object["reason"]), text(&object["message"]));
             let mark = if object["type"] == "Warning" { Mark::Warning } else { Mark::Normal };
             let who = format!("{}/{}", text(&about["kind"]), text(&about["name"]));
-            Some(Row { seq: event.seq, at: event.at, who, whom: String::new(), what, mark })
+            Some(Row { seq: event.seq, at: event.at, who, whom: String::new(), what, mark, conn })
         }
         (List::Events, Kind::Start { .. } | Kind::Exit { .. } | Kind::Signal { .. }) => {
             new(String::new(), text::summary(&event.kind), Mark::Program)
@@ -145,35 +156,73 @@ pub fn row(timeline: &Timeline, event: &Event, list: List) -> Option<Row> {
 }
 
 impl Row {
-    /// Whether the row holds all words of a filter; a word that begins with `-` must be absent.
-    /// Case does not matter.
+    /// Whether the row is as all words of a filter want it; see [`Row::is`]. A word that begins
+    /// with `-` must not hold. Case does not matter.
     pub fn matches(&self, filter: &str) -> bool {
         if filter.trim().is_empty() {
             return true;
         }
         let whole = format!("{} {} {}", self.who, self.whom, self.what).to_lowercase();
         filter.to_lowercase().split_whitespace().all(|word| match word.strip_prefix('-') {
-            Some(not) if !not.is_empty() => !whole.contains(not),
-            _ => whole.contains(word),
+            Some(not) if !not.is_empty() => !self.is(not, &whole),
+            _ => self.is(word, &whole),
         })
+    }
+
+    /// Whether one word of a filter holds: `from:web`, `to:origin`, `is:error` (or request,
+    /// response, write, read, probe, datagram, stderr, warning), `conn:12`, `after:3.5` and
+    /// `before:9` (in s); any other word must be there somewhere.
+    fn is(&self, word: &str, whole: &str) -> bool {
+        let seconds = |text: &str| text.trim_end_matches('s').parse::<f64>().ok().map(|s| s * 1e9);
+        match word.split_once(':') {
+            Some(("from", name)) => self.who.to_lowercase().contains(name),
+            Some(("to", name)) => self.whom.to_lowercase().contains(name),
+            Some(("conn", number)) => number.parse() == Ok(self.conn) && self.conn > 0,
+            Some(("after", s)) => seconds(s).is_none_or(|ns| self.at as f64 >= ns),
+            Some(("before", s)) => seconds(s).is_none_or(|ns| (self.at as f64) < ns),
+            Some(("is", kind)) => self.mark.word() == kind,
+            _ => whole.contains(word),
+        }
+    }
+}
+
+impl Mark {
+    /// The word that filters know it by.
+    pub fn word(self) -> &'static str {
+        match self {
+            Mark::Shape(Shape::Request) => "request",
+            Mark::Shape(Shape::Response) => "response",
+            Mark::Shape(Shape::Data) => "bytes",
+            Mark::Shape(Shape::Datagram) => "datagram",
+            Mark::Shape(Shape::Write) => "write",
+            Mark::Shape(Shape::Read) => "read",
+            Mark::Shape(Shape::Probe) => "probe",
+            Mark::Shape(Shape::Error) => "error",
+            Mark::Out => "stdout",
+            Mark::Err => "stderr",
+            Mark::Normal => "normal",
+            Mark::Warning => "warning",
+            Mark::Program => "program",
+            Mark::Outside => "outside",
+        }
     }
 }
 
 /// The rows of a list up to the event before `before`, newest last, at most `most` of the newest
-/// that match `filter`; `who`, unless empty, must be the place's name.
+/// that match `filter`; the place's name must be among `who`, unless that is empty.
 pub fn rows(
     timeline: &Timeline,
     list: List,
     before: Seq,
     filter: &str,
-    who: &str,
+    who: &BTreeSet<String>,
     most: usize,
 ) -> Vec<Row> {
     let mut out: Vec<Row> = timeline
         .range(timeline.first(), before)
         .rev()
         .filter_map(|e| row(timeline, e, list))
-        .filter(|r| (who.is_empty() || r.who == who) && r.matches(filter))
+        .filter(|r| (who.is_empty() || who.contains(&r.who)) && r.matches(filter))
         .take(most)
         .collect();
     out.reverse();
@@ -191,20 +240,33 @@ mod tests {
         for event in sample::world(20).read(1, usize::MAX) {
             timeline.push(event);
         }
-        let count =
-            |filter: &str| rows(&timeline, List::Messages, u64::MAX, filter, "", usize::MAX).len();
+        let all_of = BTreeSet::new();
+        let count = |filter: &str| {
+            rows(&timeline, List::Messages, u64::MAX, filter, &all_of, usize::MAX).len()
+        };
         let all = count("");
         assert!(all > 40);
         let get = count("get /");
         assert!(get > 0 && get < all);
         assert_eq!(get + count("-get"), all);
         assert_eq!(count("no such thing"), 0);
+        let (requests, others) = (count("is:request"), count("-is:request"));
+        assert!(requests > 0 && requests + others == all);
+        assert_eq!(count("after:5") + count("before:5"), all);
+        let row =
+            |filter: &str| rows(&timeline, List::Messages, u64::MAX, filter, &all_of, usize::MAX);
+        assert!(row("from:client").iter().all(|r| r.who.contains("client")));
+        let some = row("is:request")[0].clone();
+        let same = row(&format!("conn:{}", some.conn));
+        assert!(same.contains(&some) && same.iter().all(|r| r.conn == some.conn));
+        assert_eq!(count("conn:0"), 0);
+        let web = BTreeSet::from(["web/web".to_owned()]);
         assert!(
-            rows(&timeline, List::Logs, u64::MAX, "", "web/web", usize::MAX)
+            rows(&timeline, List::Logs, u64::MAX, "", &web, usize::MAX)
                 .iter()
                 .all(|r| r.who == "web/web")
         );
-        assert!(!rows(&timeline, List::Events, u64::MAX, "", "", usize::MAX).is_empty());
-        assert_eq!(rows(&timeline, List::Messages, u64::MAX, "", "", 5).len(), 5);
+        assert!(!rows(&timeline, List::Events, u64::MAX, "", &all_of, usize::MAX).is_empty());
+        assert_eq!(rows(&timeline, List::Messages, u64::MAX, "", &all_of, 5).len(), 5);
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::api::{self, Failure};
 use crate::i18n::{Texts, fill};
+use crate::model::touch::Call;
 use crate::session::MAX;
 
 /// How many events each span of time holds, as far as the server tells.
@@ -62,26 +63,52 @@ pub async fn time(world: String, body: Value) -> Result<Value, Failure> {
     api::call("POST", &format!("/api/worlds/{world}/time"), Some(body)).await
 }
 
-/// Breaks or mends something; returns what is to be told.
+/// Does something to a thing of a world.
 ///
 /// # Errors
-/// As [`api::call`].
-pub async fn fault(
-    t: &'static Texts,
-    world: String,
-    kind: &'static str,
-    target: String,
-) -> Result<Option<String>, Failure> {
-    let said = match kind {
-        "kill" => t.did_kill,
-        "pause" => t.did_pause,
-        _ => t.did_resume,
-    };
-    let name = target.split_once('/').map_or(target.as_str(), |(_, name)| name);
-    let said = fill(said, &[name]);
-    let body = json!({"kind": kind, "target": target});
-    api::call("POST", &format!("/api/worlds/{world}/faults"), Some(body)).await?;
-    Ok(Some(said))
+/// As [`api::call`], and what the API server says.
+pub async fn touch(world: String, call: Call) -> Result<(), Failure> {
+    match call {
+        Call::Fault(body) => {
+            api::call("POST", &format!("/api/worlds/{world}/faults"), Some(body)).await.map(|_| ())
+        }
+        Call::Kube(method, path, kind, body) => {
+            let body = (!body.is_null()).then(|| body.to_string());
+            let at = format!("/api/worlds/{world}/kube{path}");
+            refused(api::kube(method, &at, kind, body.as_deref()).await?)
+        }
+        Call::Drain(node, pods) => {
+            let cordon = json!({"spec": {"unschedulable": true}}).to_string();
+            let at = format!("/api/worlds/{world}/kube/api/v1/nodes/{node}");
+            let kind = "application/merge-patch+json";
+            refused(api::kube("PATCH", &at, kind, Some(&cordon)).await?)?;
+            for (namespace, pod) in pods {
+                let body = json!({
+                    "apiVersion": "policy/v1", "kind": "Eviction",
+                    "metadata": {"name": pod, "namespace": namespace},
+                });
+                let at = format!(
+                    "/api/worlds/{world}/kube/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
+                );
+                let answer =
+                    api::kube("POST", &at, "application/json", Some(&body.to_string())).await?;
+                // A pod that has gone by itself need not go.
+                if answer.0 != 404 {
+                    refused(answer)?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// What the API server says against something.
+fn refused((status, answer): (u16, Value)) -> Result<(), Failure> {
+    if status < 300 {
+        return Ok(());
+    }
+    let word = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+    Err(Failure { reason: word("reason"), message: word("message"), remedy: String::new() })
 }
 
 /// Sends a request into a world from outside and waits for the answer; returns what is to be told.

@@ -8,6 +8,7 @@ use crate::address::Address;
 use crate::api::{self, Failure};
 use crate::i18n::fill;
 use crate::ui::use_ui;
+use crate::view::practice::{Exercises, difficulty, done};
 
 /// The seed of a world that was started with one click.
 pub const SEED: u64 = 7;
@@ -33,7 +34,12 @@ pub fn Gallery(props: &Props) -> Html {
         use_effect_with((), move |()| {
             spawn_local(async move {
                 let list = api::call("GET", "/api/patterns", None).await;
-                patterns.set(Some(list.map(|l| items(&l, "patterns"))));
+                patterns.set(Some(list.map(|l| {
+                    let mut list = items(&l, "patterns");
+                    // First steps first.
+                    list.sort_by_key(|p| p["difficulty"].as_u64());
+                    list
+                })));
                 // Worlds are a convenience here; what is wrong is said above.
                 if let Ok(list) = api::call("GET", "/api/worlds", None).await {
                     worlds.set(items(&list, "worlds"));
@@ -66,17 +72,20 @@ pub fn Gallery(props: &Props) -> Html {
     };
     let card = |pattern: &Value| {
         let name = pattern["name"].as_str().unwrap_or_default().to_owned();
-        let level = pattern["difficulty"].as_u64().unwrap_or(1).min(3);
-        let said = fill(t.difficulty, &[&level.to_string()]);
-        let (full, rest) = ("●".repeat(level as usize), "○".repeat(3 - level as usize));
+        let level = pattern["difficulty"].as_u64().unwrap_or(1).min(5) as usize;
+        let many = pattern["exercises"].as_array().is_some_and(|e| !e.is_empty());
         html! {
             <li class="card" key={name.clone()}>
                 <p class="family">{ text(&pattern["family"]) }
-                    <span class="level" role="img" aria-label={said}>{ full }<span>{ rest }</span></span></p>
+                    { difficulty(t, level) }</p>
                 <h3>{ text(&pattern["title"]) }</h3>
                 <p class="what">{ text(&pattern["summary"]) }</p>
                 <button disabled={busy} data-testid={format!("start-{name}")} onclick={start.reform({ let name = name.clone(); move |_| name.clone() })}
                     aria-label={format!("{}: {}", t.start, text(&pattern["title"]))}>{ t.start }</button>
+                if many {
+                    <details class="card-exercises" data-testid={format!("exercises-{name}")}><summary>{ t.exercises }{ " · " }{ done(t, pattern) }</summary>
+                        <Exercises pattern={pattern.clone()} go={props.go.clone()} /></details>
+                }
             </li>
         }
     };

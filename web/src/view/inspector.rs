@@ -5,6 +5,7 @@ use podlab_trace::state::State;
 use podlab_trace::text;
 use yew::prelude::*;
 
+use crate::api::Failure;
 use crate::i18n::{Texts, fill};
 use crate::model::exchange::exchange;
 use crate::model::pod::Pod;
@@ -13,7 +14,9 @@ use crate::model::rows::{List, name, row};
 use crate::model::show;
 use crate::session::{Session, Shared, View};
 use crate::ui::use_ui;
+use crate::view::deeds::{Deeds, scaled_by, thing};
 use crate::view::lists::sign;
+use crate::view::object::Object;
 use crate::view::payload::Payload;
 use crate::view::pod::{inside, life, volume_files};
 use crate::view::stage::end_name;
@@ -32,15 +35,25 @@ pub enum Selection {
     Volume(String, String),
     /// A container.
     Container(PlaceId),
+    /// A pod: "namespace/name".
+    Pod(String),
+    /// A node.
+    Node(String),
+    /// A Service: "namespace/name".
+    Service(String),
+    /// All that went over a connection.
+    Stream(podlab_trace::event::ConnId),
 }
 
-/// What can be done to a container from here.
+/// What is wanted from here.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Touch {
-    /// A fault: its kind and target ("namespace/pod/container").
-    Fault(&'static str, String),
+    /// Something was done to a thing; what came of it.
+    Done(Result<Option<String>, Failure>),
     /// Its log is wanted; its name as lists have it.
     Logs(String),
+    /// The messages that a filter lets through are wanted.
+    Filter(String),
 }
 
 /// What is looked at.
@@ -54,8 +67,10 @@ pub struct Props {
     pub selected: Selection,
     /// Selects something else.
     pub select: Callback<Selection>,
-    /// Does something to a container.
+    /// Wants something.
     pub touch: Callback<Touch>,
+    /// The world's id.
+    pub world: String,
 }
 
 /// What is selected, closely.
@@ -68,11 +83,32 @@ pub fn Inspector(props: &Props) -> Html {
     let (title, body) = match &props.selected {
         Selection::None => return Html::default(),
         Selection::Event(seq) => event_view(t, &s, *seq, &props.select),
-        Selection::Edge(a, b) => edge_view(&s, t, a, b, &props.select),
-        Selection::Volume(owner, name) => volume_view(t, &s, &state, owner, name, &props.select),
+        Selection::Stream(conn) => stream_view(t, &s, *conn, &props.select, &props.touch),
+        Selection::Edge(a, b) => {
+            let (title, body) = edge_view(&s, t, a, b, &props.select);
+            let live = matches!(s.view, View::Live);
+            let name = format!("{} ⇄ {}", end_name(&state, a), end_name(&state, b));
+            (title, html! { <>{ deeds(&state, props, &name, true, live) }{ body }</> })
+        }
+        Selection::Volume(owner, name) => {
+            let (title, body) = volume_view(t, &s, &state, owner, name, &props.select);
+            let live = matches!(s.view, View::Live);
+            (title, html! { <>{ deeds(&state, props, name, true, live) }{ body }</> })
+        }
         Selection::Container(id) => {
             let live = matches!(s.view, View::Live);
-            container_view(t, &state, *id, live, &props.touch)
+            container_view(t, &state, *id, props, live)
+        }
+        Selection::Pod(owner) => pod_facts(t, &state, owner, props, matches!(s.view, View::Live)),
+        Selection::Node(name) => {
+            let body = object(&state, props, "Node", "", name, matches!(s.view, View::Live));
+            (html! { <>{ t.node }{ " " }{ name.clone() }</> }, body)
+        }
+        Selection::Service(of) => {
+            let (namespace, name) = of.split_once('/').unwrap_or(("default", of));
+            let body =
+                object(&state, props, "Service", namespace, name, matches!(s.view, View::Live));
+            (html! { <>{ t.service }{ " " }{ name.to_owned() }</> }, body)
         }
     };
     let close = props.select.reform(|_: MouseEvent| Selection::None);
@@ -143,6 +179,9 @@ fn event_view(t: &Texts, s: &Session, seq: Seq, select: &Callback<Selection>) ->
                 }
                 if let Some(ns) = answered { { fact(t.answered_in, html! { <b>{ show::duration(ns) }</b> }) } }
             </dl>
+            if let Some((conn, _)) = ends {
+                <div class="actions"><button data-testid="follow" onclick={select.reform(move |_: MouseEvent| Selection::Stream(conn))}>{ t.follow_stream }</button></div>
+            }
             <div class="pair">
                 { half(t, t.request, q.as_ref(), t.not_kept, q.as_ref().is_some_and(|e| e.seq == seq)) }
                 { half(t, t.response, r, if q.is_some() { t.not_answered } else { t.not_kept }, r.is_some_and(|e| e.seq == seq)) }
@@ -206,6 +245,46 @@ fn half(
         _ => html! { <p class="quiet">{ missing }</p> },
     };
     html! { <section class={classes!("half", chosen.then_some("chosen"))} aria-label={title}><h3>{ title }</h3>{ inner }</section> }
+}
+
+/// Both directions of a connection, in the order in which they were sent.
+fn stream_view(
+    t: &'static Texts,
+    s: &Session,
+    conn: podlab_trace::event::ConnId,
+    select: &Callback<Selection>,
+    touch: &Callback<Touch>,
+) -> (Html, Html) {
+    const MOST: usize = 400;
+    let timeline = s.around();
+    let Some(ends) = timeline.ends(conn) else {
+        return (html! {}, html! { <p class="quiet">{ t.not_kept }</p> });
+    };
+    let state = timeline.head();
+    let from = ends.begun.max(timeline.first());
+    let parts = timeline.range(from, s.edge()).filter_map(|e| match &e.kind {
+        Kind::Data { conn: of, dir, payload, len, .. } if *of == conn => {
+            Some((e.seq, e.at, *dir, payload.clone(), *len))
+        }
+        _ => None,
+    });
+    let parts = parts.take(MOST).map(|(seq, at, dir, payload, len)| {
+        let up = dir == podlab_trace::Dir::ToServer;
+        let text = show::text(&payload).map_or_else(|| show::hex(&payload), str::to_owned);
+        let cut = payload.len() < len as usize;
+        html! { <li class={if up { "up" } else { "down" }} key={seq}>
+            <p><button class="jump" onclick={select.reform(move |_: MouseEvent| Selection::Event(seq))}>{ show::instant(at) }</button>
+                <span class="quiet">{ format!("{} {}", if up { "→" } else { "←" }, show::size(u64::from(len))) }</span></p>
+            <pre>{ text }{ if cut { "…" } else { "" } }</pre></li> }
+    });
+    let filter = touch.reform(move |_: MouseEvent| Touch::Filter(format!("conn:{conn}")));
+    let body = html! { <>
+        <div class="actions"><button onclick={filter} data-testid="only-conn">{ t.stream_filter }</button>
+            <span class="quiet">{ format!("{} → {}", ends.from, ends.to) }</span></div>
+        <ol class="conversation" tabindex="0" aria-label={fill(t.stream_of, &[&conn.to_string()])} data-testid="conversation">{ for parts }</ol>
+    </> };
+    let title = format!("{} ⇄ {}", name(state, ends.client), name(state, ends.server));
+    (html! { <>{ title }</> }, body)
 }
 
 fn edge_view(
@@ -340,46 +419,84 @@ fn contents(
     held.remove(path).filter(|(_, b)| !b.is_empty()).map(|(seq, b)| (seq, b.into()))
 }
 
+/// What can be done to what is selected.
+pub fn deeds(state: &State, props: &Props, name: &str, running: bool, live: bool) -> Html {
+    let Some(thing) = thing(state, &props.selected) else { return Html::default() };
+    let faults: Vec<_> = state.faults.keys().cloned().collect();
+    let done = props.touch.reform(Touch::Done);
+    html! { <Deeds {thing} name={name.to_owned()} world={props.world.clone()} {faults} {running} {live} {done} /> }
+}
+
+/// Deeds, and the YAML of an object.
+fn object(
+    state: &State,
+    props: &Props,
+    kind: &str,
+    namespace: &str,
+    name: &str,
+    live: bool,
+) -> Html {
+    let done = props.touch.reform(Touch::Done);
+    html! { <>
+        { deeds(state, props, name, true, live) }
+        <Object key={format!("{kind}/{namespace}/{name}")} world={props.world.clone()} kind={kind.to_owned()} namespace={namespace.to_owned()} name={name.to_owned()} {live} {done} />
+    </> }
+}
+
+fn pod_facts(
+    t: &'static Texts,
+    state: &State,
+    owner: &str,
+    props: &Props,
+    live: bool,
+) -> (Html, Html) {
+    let (namespace, name) = owner.split_once('/').unwrap_or(("default", owner));
+    let pod = pod_of(state, owner);
+    let top = scaled_by(state, &(namespace.to_owned(), name.to_owned()));
+    let body = html! { <>
+        <dl class="facts">
+            if !pod.phase.is_empty() { { fact(t.state, html! { { format!("{} · {}", pod.phase, if pod.ready { t.ready } else { t.not_ready }) } }) } }
+            if !pod.ip.is_empty() { { fact(t.address, html! { { pod.ip.clone() } }) } }
+            if !pod.node.is_empty() { { fact(t.node, html! { { pod.node.clone() } }) } }
+            if let Some((kind, name)) = &top { { fact(t.made_by, html! { { format!("{kind} {name}") } }) } }
+        </dl>
+        { object(state, props, "Pod", namespace, name, live) }
+        if let Some((kind, name)) = &top {
+            <details><summary>{ format!("{kind} {name}") }</summary>
+                <Object key={format!("{kind}/{name}")} world={props.world.clone()} kind={kind.clone()} namespace={namespace.to_owned()} name={name.clone()} {live} done={props.touch.reform(Touch::Done)} /></details>
+        }
+    </> };
+    (html! { <>{ "Pod " }{ name.to_owned() }</> }, body)
+}
+
 fn container_view(
     t: &'static Texts,
     state: &State,
     id: PlaceId,
+    props: &Props,
     live: bool,
-    touch: &Callback<Touch>,
 ) -> (Html, Html) {
+    let touch = &props.touch;
     let called = name(state, id);
     let Some(place) = state.places.get(&id) else { return (html! { { called } }, Html::default()) };
     let pod = pod_of(state, &format!("{}/{}", place.namespace, place.pod));
     let spec = pod.containers.iter().find(|c| c.name == place.container);
     let life = life(t, state, Some(place), spec);
-    let target = format!("{}/{}/{}", place.namespace, place.pod, place.container);
-    // What is done, is done to the world's present; and only a program that runs can be stopped.
-    let held = life.class == "held";
-    let why = match () {
-        () if !live => Some(t.not_in_the_past.to_owned()),
-        () if !(held || life.class == "up") => Some(fill(t.not_while_down, &[&place.container])),
-        () => None,
-    };
-    let fault = |kind: &'static str, label: &'static str, of: &'static str| {
-        let (target, why) = (target.clone(), why.clone());
-        let off = why.is_some();
-        let onclick = touch.reform(move |_: MouseEvent| Touch::Fault(kind, target.clone()));
-        let onclick = if off { Callback::noop() } else { onclick };
-        html! { <button class={classes!((kind == "kill").then_some("danger"))} data-testid={of} aria-disabled={off.to_string()}
-        aria-describedby={off.then_some("why-not")} title={why} {onclick}>{ label }</button> }
-    };
+    let running = ["held", "up"].contains(&life.class);
     let logs = {
         let name = called.clone();
         touch.reform(move |_: MouseEvent| Touch::Logs(name.clone()))
     };
-    let (hold, label) = if held { ("resume", t.resume) } else { ("pause", t.pause) };
+    let whole = props.select.reform({
+        let owner = format!("{}/{}", place.namespace, place.pod);
+        move |_: MouseEvent| Selection::Pod(owner.clone())
+    });
     let body = html! { <>
-        <div class="actions" role="group" aria-label={fill(t.actions_for, &[&called])}>
-            { fault("kill", t.kill, "kill") }
-            { fault(hold, label, "hold") }
+        <div class="actions">
             <button onclick={logs}>{ t.show_logs }</button>
-            if let Some(why) = &why { <p class="quiet" id="why-not" data-testid="why-not">{ why.clone() }</p> }
+            <button data-testid="whole-pod" onclick={whole}>{ format!("Pod {}", place.pod) }</button>
         </div>
+        { deeds(state, props, &place.container, running, live) }
         <dl class="facts">
             { fact(t.state, html! { { life.text } }) }
             if let Some(spec) = spec {

@@ -10,11 +10,17 @@ use yew::virtual_dom::{VNode, VTag};
 pub struct Props {
     /// The text.
     pub markdown: AttrValue,
+    /// Whether it stands among other things, which scroll with it.
+    #[prop_or_default]
+    pub plain: bool,
 }
 
 /// The text as elements.
 #[component]
 pub fn Lesson(props: &Props) -> Html {
+    if props.plain {
+        return html! { <div class="lesson plain">{ render(&props.markdown) }</div> };
+    }
     html! { <article class="lesson" tabindex="0">{ render(&props.markdown) }</article> }
 }
 

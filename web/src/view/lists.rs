@@ -1,8 +1,10 @@
 //! Messages, logs and events as lists of which only the visible part is built.
 
+use std::collections::BTreeSet;
+
 use gloo_timers::callback::Timeout;
 use podlab_trace::event::Seq;
-use web_sys::{HtmlElement, HtmlInputElement, HtmlSelectElement};
+use web_sys::{HtmlElement, HtmlInputElement};
 use yew::prelude::*;
 
 use crate::model::rows::{List, Mark, Row, name, rows};
@@ -30,12 +32,18 @@ pub struct Props {
     pub selected: Selection,
     /// Selects something.
     pub select: Callback<Selection>,
-    /// The container whose lines are wanted, or empty.
+    /// The containers whose lines are wanted; empty for all.
     #[prop_or_default]
-    pub who: String,
-    /// Wants those of another.
+    pub who: BTreeSet<String>,
+    /// Wants those of others.
     #[prop_or_default]
-    pub want: Callback<String>,
+    pub want: Callback<BTreeSet<String>>,
+    /// The filter.
+    #[prop_or_default]
+    pub filter: String,
+    /// Filters by something else.
+    #[prop_or_default]
+    pub sift: Callback<String>,
 }
 
 /// A list with its filter.
@@ -43,13 +51,12 @@ pub struct Props {
 pub fn Rows(props: &Props) -> Html {
     let ui = use_ui();
     let t = ui.t();
-    let filter = use_state(String::new);
     let scroll = use_state(|| (0.0, 600.0, true));
     let body = use_node_ref();
     let (list, places): (Vec<Row>, Vec<String>) = {
         let mut s = props.session.0.borrow_mut();
         let (edge, state) = (s.edge(), s.state());
-        let list = rows(s.around(), props.list, edge, &filter, &props.who, MOST);
+        let list = rows(s.around(), props.list, edge, &props.filter, &props.who, MOST);
         let mut places: Vec<String> = state
             .places
             .iter()
@@ -67,6 +74,24 @@ pub fn Rows(props: &Props) -> Html {
         use_effect_with((list.len(), list.last().map(|r| r.seq), follow), move |(_, _, follow)| {
             if *follow && let Some(body) = body.cast::<HtmlElement>() {
                 body.set_scroll_top(body.scroll_height());
+            }
+        });
+    }
+    {
+        // What is selected elsewhere is brought into sight here.
+        let (body, scroll) = (body.clone(), scroll.clone());
+        let chosen = match props.selected {
+            Selection::Event(seq) => list.iter().position(|r| r.seq == seq),
+            _ => None,
+        };
+        use_effect_with(props.selected.clone(), move |_| {
+            let (Some(at), Some(body)) = (chosen, body.cast::<HtmlElement>()) else { return };
+            let (y, top, height) =
+                (at as f64 * ROW, f64::from(body.scroll_top()), f64::from(body.client_height()));
+            if y < top || y + ROW > top + height {
+                let top = (y - height / 2.0).max(0.0);
+                scroll.set((top, height, false));
+                body.set_scroll_top(top as i32);
             }
         });
     }
@@ -88,14 +113,18 @@ pub fn Rows(props: &Props) -> Html {
     let shown = list.iter().enumerate().skip(first).take(count);
     // Also while an input method composes: the field must never be set to anything but what it
     // shows, or the composition would be lost.
-    let oninput = {
-        let filter = filter.clone();
-        Callback::from(move |e: InputEvent| {
-            filter.set(e.target_unchecked_into::<HtmlInputElement>().value())
-        })
+    let oninput =
+        props.sift.reform(|e: InputEvent| e.target_unchecked_into::<HtmlInputElement>().value());
+    let chip = |p: &String| {
+        let on = props.who.contains(p);
+        let mut new = props.who.clone();
+        if !new.remove(p) {
+            new.insert(p.clone());
+        }
+        let onclick = props.want.reform(move |_: MouseEvent| new.clone());
+        html! { <button key={p.clone()} class="form" aria-pressed={on.to_string()} {onclick}>{ p.clone() }</button> }
     };
-    let onchange =
-        props.want.reform(|e: Event| e.target_unchecked_into::<HtmlSelectElement>().value());
+    let everybody = props.want.reform(|_: MouseEvent| BTreeSet::new());
     let onkeydown = Callback::from(|e: KeyboardEvent| {
         let to = match e.key().as_str() {
             "ArrowDown" => e.target_unchecked_into::<web_sys::Element>().next_element_sibling(),
@@ -129,14 +158,14 @@ pub fn Rows(props: &Props) -> Html {
     html! {
         <div class="list">
             <div class="tools">
-                <input type="search" value={(*filter).clone()} placeholder={t.filter} aria-label={format!("{} ({})", t.filter, t.filter_help)} title={t.filter_help} {oninput} />
-                if props.list == List::Logs {
-                    <select aria-label={t.container} {onchange} data-testid="log-container">
-                        <option value="" selected={props.who.is_empty()}>{ t.all_containers }</option>
-                        { for places.iter().map(|p| html! { <option value={p.clone()} selected={*p == props.who}>{ p.clone() }</option> }) }
-                    </select>
-                }
+                <input type="search" value={props.filter.clone()} placeholder={t.filter} aria-label={format!("{} ({})", t.filter, t.filter_help)} title={t.filter_help} {oninput} />
             </div>
+            if props.list == List::Logs {
+                <div class="forms of-logs" role="group" aria-label={t.container} data-testid="log-containers">
+                    <button class="form" aria-pressed={props.who.is_empty().to_string()} onclick={everybody}>{ t.all_containers }</button>
+                    { for places.iter().map(chip) }
+                </div>
+            }
             <div class="rows" ref={body} {onscroll} {onkeydown} role="group" aria-label={title} tabindex={if list.is_empty() { "-1" } else { "0" }} data-testid="rows" data-count={list.len().to_string()}>
                 if list.is_empty() { <p class="quiet">{ t.no_rows }</p> }
                 <div class="run" style={format!("height:{}px", list.len() as f64 * ROW)}>{ for shown.map(row) }</div>
@@ -186,7 +215,7 @@ pub struct StripProps {
 pub fn Strip(props: &StripProps) -> Html {
     let t = use_ui().t();
     let s = props.session.0.borrow();
-    let mut list = rows(s.around(), List::Messages, s.edge(), "", "", 6);
+    let mut list = rows(s.around(), List::Messages, s.edge(), "", &BTreeSet::new(), 6);
     list.reverse();
     html! {
         <div class="strip" role="group" aria-label={t.recent} data-testid="strip">

@@ -6,8 +6,11 @@
 //! - [`world`]: one world: its picture, its lists, its time; [`banner`]: how the connection is;
 //!   [`command`]: what people do to it; [`hint`]: what to do first; [`spoken`]: it in a sentence
 //! - [`stage`]: the picture, as SVG, with [`pod`]; [`canvas`]: the moving marks upon it
+//! - [`lanes`]: what happened in which order
 //! - [`transport`]: the time of world and view
 //! - [`panels`]: what stands beside the picture
+//! - [`practice`]: the exercises, [`exercise`]: one of them, with its [`editor`]
+//! - [`deeds`]: what can be done to a thing, in its [`menu`]; [`object`]: an object as YAML
 //! - [`lists`]: messages, logs, events; [`lesson`]: the lesson
 //! - [`inspector`]: one thing, looked at closely; [`payload`]: bytes in several forms
 
@@ -15,14 +18,21 @@ pub mod app;
 pub mod banner;
 pub mod canvas;
 pub mod command;
+pub mod deeds;
+pub mod editor;
+pub mod exercise;
 pub mod gallery;
 pub mod hint;
 pub mod inspector;
+pub mod lanes;
 pub mod lesson;
 pub mod lists;
+pub mod menu;
+pub mod object;
 pub mod panels;
 pub mod payload;
 pub mod pod;
+pub mod practice;
 pub mod spoken;
 pub mod stage;
 pub mod transport;

@@ -1,9 +1,12 @@
 //! What stands beside the picture: the lesson and the lists, one at a time.
 
+use std::collections::BTreeSet;
+
 use gloo_timers::callback::Timeout;
 use serde_json::Value;
 use yew::prelude::*;
 
+use crate::address::Address;
 use crate::model::rows::List;
 use crate::session::Shared;
 use crate::ui::use_ui;
@@ -11,9 +14,10 @@ use crate::view::app::focus;
 use crate::view::inspector::Selection;
 use crate::view::lesson::Lesson;
 use crate::view::lists::Rows;
+use crate::view::practice::Practice;
 
 /// The panels, in their order.
-const ORDER: [&str; 4] = ["lesson", "messages", "logs", "events"];
+const ORDER: [&str; 5] = ["lesson", "practice", "messages", "logs", "events"];
 
 /// What is shown in them.
 #[derive(Properties, PartialEq)]
@@ -28,14 +32,22 @@ pub struct Props {
     pub turn: Callback<&'static str>,
     /// The pattern, with its lesson; `None` until it has come.
     pub pattern: Option<Value>,
+    /// The address of the page.
+    pub address: Address,
+    /// Goes to another page.
+    pub go: Callback<Address>,
     /// What is selected.
     pub selected: Selection,
     /// Selects something.
     pub select: Callback<Selection>,
-    /// The container whose lines are wanted, or empty.
-    pub who: String,
-    /// Wants those of another.
-    pub want: Callback<String>,
+    /// The containers whose lines are wanted; empty for all.
+    pub who: BTreeSet<String>,
+    /// Wants those of others.
+    pub want: Callback<BTreeSet<String>>,
+    /// The filter of the lists.
+    pub filter: String,
+    /// Filters by something else.
+    pub sift: Callback<String>,
 }
 
 /// The panels.
@@ -45,7 +57,7 @@ pub fn Panels(props: &Props) -> Html {
     let t = ui.t();
     let at = ORDER.iter().position(|p| *p == props.panel).unwrap_or(0);
     let tab = |(i, name): (usize, &'static str)| {
-        let text = [t.lesson, t.messages, t.logs, t.events][i];
+        let text = [t.lesson, t.practice, t.messages, t.logs, t.events][i];
         let onclick = props.turn.reform(move |_: MouseEvent| name);
         html! { <button role="tab" id={format!("tab-{name}")} aria-selected={(i == at).to_string()} aria-controls="panel" data-testid={format!("tab-{name}")}
         tabindex={if i == at { "0" } else { "-1" }} {onclick}>{ text }</button> }
@@ -61,11 +73,14 @@ pub fn Panels(props: &Props) -> Html {
         turn.emit(ORDER[to]);
     });
     let list = |list: List| {
-        let who = if list == List::Logs { props.who.clone() } else { String::new() };
+        let who = if list == List::Logs { props.who.clone() } else { BTreeSet::new() };
         html! { <Rows session={props.session.clone()} tick={props.tick} {list} selected={props.selected.clone()} select={props.select.clone()}
-        {who} want={props.want.clone()} /> }
+        {who} want={props.want.clone()} filter={props.filter.clone()} sift={props.sift.clone()} /> }
     };
     let panel = match ORDER[at] {
+        "practice" => {
+            html! { <Practice pattern={props.pattern.clone()} address={props.address.clone()} go={props.go.clone()} /> }
+        }
         "messages" => list(List::Messages),
         "logs" => list(List::Logs),
         "events" => list(List::Events),

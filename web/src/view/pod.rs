@@ -53,12 +53,16 @@ pub fn pod_view(at: &At) -> Html {
         c.mounts.iter().filter_map(move |(volume, _)| line(volume))
     });
     let ends = [r.x, r.right()];
+    let choice = Selection::Pod(format!("{}/{}", key.0, key.1));
+    let (onclick, onkeydown) = (at.pick)(choice.clone());
     html! {
-        <g class={classes!("pod", at.gone.then_some("ghost"))}>
+        <g class={classes!("pod", at.gone.then_some("ghost"), (at.is)(&choice))}>
             { rect(&r, 14.0, "podframe") }
             <text x={n(r.x + 14.0)} y={n(r.y + 27.0)} class="podname">{ clip(&key.1, 20) }<title>{ format!("{}/{}", key.0, key.1) }</title></text>
             <text x={n(r.right() - 14.0)} y={n(r.y + 19.0)} text-anchor="end" class="kind">{ pod.ip.clone() }</text>
             <text x={n(r.right() - 14.0)} y={n(r.y + 34.0)} text-anchor="end" class={classes!("podstate", pod.ready.then_some("ok"))}>{ status }</text>
+            <rect class="hit" x={n(r.x + 5.0)} y={n(r.y + 5.0)} width={n(r.w - 10.0)} height="34" rx="9" role="button" tabindex="0" aria-label={format!("Pod {}", key.1)}
+                data-testid={format!("pod-{}", key.1)} {onclick} {onkeydown} />
             { for mounts.map(|line| html! { <path class="mount" d={line.path()} /> }) }
             <path class="rail" d={format!("M{} {}H{}", r.x, place.rail, r.right())} />
             <text x={n(r.x + 16.0)} y={n(place.rail + 17.0)} class="railname">{ t.localhost }</text>

@@ -1,5 +1,7 @@
 //! The picture in a sentence, for those who do not see it.
 
+use std::collections::BTreeSet;
+
 use crate::i18n::{Texts, fill};
 use crate::model::rows::{List, rows};
 use crate::model::show;
@@ -21,7 +23,7 @@ pub fn spoken(t: &Texts, s: &mut Session) -> String {
         ("…".to_owned(), "…".to_owned())
     } else {
         let flying = s.flights().at(s.shown(), s.around()).count();
-        let last = rows(s.around(), List::Messages, s.edge(), "", "", 1);
+        let last = rows(s.around(), List::Messages, s.edge(), "", &BTreeSet::new(), 1);
         let last = last.first().map_or_else(
             || t.nothing_yet.to_owned(),
             |r| format!("{} → {}: {}", r.who, r.whom, r.what),

@@ -63,10 +63,14 @@ pub fn Stage(props: &Props) -> Html {
     let layout = &session.layout;
     let frames = layout.bands.iter().enumerate().map(|(i, b)| {
         let (r, k) = (layout.frame(i), b.kubelet());
-        html! { <g class="node">
+        let choice = Selection::Node(b.node.clone());
+        let (onclick, onkeydown) = pick(choice.clone());
+        html! { <g class={classes!("node", is(&choice))}>
             { rect(&r, 16.0, "nodeframe") }
             <text x={n(r.x + 16.0)} y={n(r.y + 24.0)}><tspan class="kind">{ t.node }</tspan>{ " " }{ b.node.clone() }</text>
             <g class="kubelet">{ rect(&k, 11.0, "badge") }<text x={n(k.cx())} y={n(k.y + 15.0)} text-anchor="middle">{ "kubelet" }</text></g>
+            <rect class="hit" x={n(r.x + 6.0)} y={n(r.y + 5.0)} width={n(r.w - 92.0)} height="29" rx="7" role="button" tabindex="0" aria-label={format!("{} {}", t.node, b.node)}
+                data-testid={format!("node-{}", b.node)} {onclick} {onkeydown} />
         </g> }
     });
     let chips = layout.chips.iter().map(|(name, r)| {
@@ -76,10 +80,16 @@ pub fn Stage(props: &Props) -> Html {
             None if name == "outside" => (false, t.visitor.to_owned()),
             None => (false, name.clone()),
         };
-        html! { <g class={if service { "chip service" } else { "chip outside" }}>
+        let choice = Selection::Service(name.strip_prefix("svc ").unwrap_or_default().to_owned());
+        let (onclick, onkeydown) = pick(choice.clone());
+        html! { <g class={classes!("chip", if service { "service" } else { "outside" }, service.then(|| is(&choice)).flatten())}>
             { rect(r, if service { 8.0 } else { 18.0 }, "chipframe") }
             <text x={n(r.cx())} y={n(r.y + 16.0)} text-anchor="middle" class="kind">{ if service { t.service } else { t.outside } }</text>
-            <text x={n(r.cx())} y={n(r.y + 30.0)} text-anchor="middle">{ label }</text>
+            <text x={n(r.cx())} y={n(r.y + 30.0)} text-anchor="middle">{ label.clone() }</text>
+            if service {
+                <rect class="hit" x={n(r.x)} y={n(r.y)} width={n(r.w)} height={n(r.h)} rx="8" role="button" tabindex="0" aria-label={format!("{} {label}", t.service)}
+                    data-testid={format!("service-{label}")} {onclick} {onkeydown} />
+            }
         </g> }
     });
     let pods = layout.pods.iter().map(|(key, place)| {

@@ -1,6 +1,10 @@
 //! One world: its picture, its lists, its time.
 
+mod act;
+mod frame;
+
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use gloo_events::EventListener;
@@ -8,7 +12,7 @@ use gloo_timers::callback::Interval;
 use serde_json::Value;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
-use web_sys::{Element, HtmlCanvasElement};
+use web_sys::Element;
 use yew::prelude::*;
 
 use crate::address::Address;
@@ -16,15 +20,17 @@ use crate::api::{self, Failure};
 use crate::i18n::fill;
 use crate::model::flight::Shape;
 use crate::model::timeline::Timeline;
-use crate::session::{Session, Shared, View};
-use crate::stream::{self, Stream};
+use crate::session::{Session, Shared};
+use crate::stream::Stream;
 use crate::ui::{Ui, clock, window};
 use crate::view::banner::Banner;
-use crate::view::canvas::{self, Palette, Routes};
+use crate::view::canvas::{Palette, Routes};
 use crate::view::command;
 use crate::view::hint::Hint;
 use crate::view::inspector::{Inspector, Selection, Touch};
+use crate::view::lanes::LanesView;
 use crate::view::lists::Strip;
+use crate::view::menu::Menu;
 use crate::view::panels::Panels;
 use crate::view::spoken::spoken;
 use crate::view::stage::{Legend, Stage, shape_sign};
@@ -32,10 +38,6 @@ use crate::view::transport::{Action, Transport};
 
 /// The page is built anew at most this often, in ms; marks fly between.
 const PACE: f64 = 110.0;
-/// The smallest scale of a picture that nobody has zoomed.
-const LEAST: f64 = 0.6;
-/// The largest.
-const MOST: f64 = 1.5;
 /// When the page opens, it asks for everything up to so many events, and for the present beyond.
 const OPENING: u64 = 50_000;
 
@@ -61,7 +63,9 @@ pub struct World {
     dirty: bool,
     selected: Selection,
     panel: String,
-    who: String,
+    who: BTreeSet<String>,
+    filter: String,
+    menu: Option<(i32, i32)>,
     speed: u32,
     zoom: f64,
     room: (f64, f64),
@@ -82,6 +86,34 @@ pub struct World {
     _beat: Interval,
 }
 
+/// What is shown of what happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// Where everything is.
+    Picture,
+    /// In which order it happened.
+    Order,
+    /// Both, one above the other.
+    Both,
+}
+
+impl Show {
+    const ALL: [Show; 3] = [Show::Picture, Show::Order, Show::Both];
+
+    /// As the address of the page has it.
+    fn word(self) -> &'static str {
+        match self {
+            Show::Picture => "",
+            Show::Order => "order",
+            Show::Both => "both",
+        }
+    }
+
+    fn of(word: &str) -> Show {
+        Show::ALL.into_iter().find(|s| s.word() == word).unwrap_or(Show::Picture)
+    }
+}
+
 /// What happens to it.
 #[allow(missing_docs)]
 pub enum Msg {
@@ -90,10 +122,13 @@ pub enum Msg {
     Open(u64, Vec<u32>),
     Select(Selection),
     Panel(&'static str),
-    Who(String),
+    Who(BTreeSet<String>),
+    Filter(String),
     Act(Action),
     Touch(Touch),
     Zoom(f64),
+    Show(Show),
+    Menu(Option<(i32, i32)>),
     Done(Result<Option<String>, Failure>),
     Forked(Result<Value, Failure>),
     Pattern(Value),
@@ -159,7 +194,9 @@ impl Component for World {
             dirty: true,
             selected: address.event.map_or(Selection::None, Selection::Event),
             panel,
-            who: String::new(),
+            who: BTreeSet::new(),
+            filter: String::new(),
+            menu: None,
             speed: 1000,
             zoom: 1.0,
             room: (1000.0, 700.0),
@@ -235,6 +272,7 @@ impl Component for World {
                     Some(Stream::open(&self.address.world, from, self.session.clone(), heard));
             }
             Msg::Select(selection) => {
+                self.menu = None;
                 let opened = self.selected == Selection::None && selection != Selection::None;
                 self.selected = selection;
                 self.address.event = match self.selected {
@@ -253,18 +291,26 @@ impl Component for World {
                 self.keep(ctx);
             }
             Msg::Who(who) => self.who = who,
+            Msg::Filter(filter) => self.filter = filter,
             Msg::Act(action) => self.act(ctx, action),
             Msg::Touch(Touch::Logs(name)) => {
-                (self.panel, self.who) = ("logs".into(), name);
+                (self.panel, self.who) = ("logs".into(), BTreeSet::from([name]));
             }
-            Msg::Touch(Touch::Fault(kind, target)) => {
-                let (t, world) = (self.ui.t(), self.address.world.clone());
-                ctx.link().send_future(async move {
-                    Msg::Done(command::fault(t, world, kind, target).await)
-                });
+            Msg::Touch(Touch::Filter(filter)) => {
+                (self.panel, self.filter) = ("messages".into(), filter);
             }
+            Msg::Touch(Touch::Done(done)) => ctx.link().send_message(Msg::Done(done)),
+            Msg::Menu(at) => self.menu = at,
             Msg::Zoom(by) => {
                 self.zoom = if by == 0.0 { 1.0 } else { (self.zoom * by).clamp(0.5, 4.0) }
+            }
+            Msg::Show(show) => {
+                self.address.show = show.word().into();
+                self.keep(ctx);
+                // Its room is known when it has been drawn.
+                let link = ctx.link().clone();
+                gloo_timers::callback::Timeout::new(0, move || link.send_message(Msg::Resize))
+                    .forget();
             }
             Msg::Done(Ok(said)) => self.note = said.map(Ok),
             Msg::Done(Err(e)) => self.note = Some(Err(self.told(&e))),
@@ -305,6 +351,10 @@ impl Component for World {
             }
             Msg::Key(key) => {
                 let action = match key.as_str() {
+                    "Escape" if self.menu.is_some() => {
+                        self.menu = None;
+                        return true;
+                    }
                     "Escape" if self.selected != Selection::None => {
                         self.selected = Selection::None;
                         self.address.event = None;
@@ -388,29 +438,50 @@ impl Component for World {
             let onclick = ctx.link().callback(move |_: MouseEvent| Msg::Send(to.clone()));
             html! { <button class="send" data-testid="send" {onclick}>{ shape_sign(Shape::Request) }{ label }</button> }
         });
+        let inspector = html! { <Inspector session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} touch={ctx.link().callback(Msg::Touch)}
+        world={self.address.world.clone()} /> };
+        let oncontextmenu = ctx.link().batch_callback(|e: MouseEvent| {
+            crate::view::menu::wanted(&e).map(|at| Msg::Menu(Some(at)))
+        });
+        let show = Show::of(&self.address.show);
+        let views = Show::ALL.into_iter().map(|s| {
+            let (name, id) = match s {
+                Show::Picture => (t.view_picture, "view-picture"),
+                Show::Order => (t.view_order, "view-order"),
+                Show::Both => (t.view_both, "view-both"),
+            };
+            html! { <button class="form" data-testid={id} aria-pressed={(s == show).to_string()} onclick={ctx.link().callback(move |_| Msg::Show(s))}>{ name }</button> }
+        });
         html! {
-            <main id="main" class={classes!("world", (self.selected != Selection::None).then_some("inspecting"))} tabindex="-1">
+            <main id="main" class={classes!("world", format!("shows-{}", show.word()), (self.selected != Selection::None).then_some("inspecting"))} tabindex="-1">
                 <h1 class="unseen">{ format!("{} {}", self.name(), self.address.world) }</h1>
                 <p id="picture-help" class="unseen">{ t.picture_help }</p>
                 <p class="unseen" role="status" aria-live="polite" data-testid="summary">{ self.spoken.clone() }</p>
                 <Banner link={session.0.borrow().link.clone()} note={self.note.clone()} fetching={self.fetching} restartable={!self.name().is_empty()}
                     again={ctx.link().callback(|_| Msg::Again)} restart={ctx.link().callback(|_| Msg::Restart)} />
-                <section class="stage" aria-label={t.picture}>
+                <section class={classes!("stage", format!("show-{}", show.word()))} aria-label={t.picture}>
                     <Hint />
-                    <div class="view" ref={self.stage.clone()} {onclick} data-testid="stage">
+                    <div class="views" role="group" aria-label={t.views}>{ for views }</div>
+                    <div class="view" ref={self.stage.clone()} {onclick} {oncontextmenu} data-testid="stage">
                         <div class="paper" style={format!("width:{:.0}px;aspect-ratio:{w:.0}/{h:.0}", w * self.scale((w, h)))}>
                             <Stage session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} />
                             <canvas ref={self.canvas.clone()} aria-hidden="true" />
                         </div>
                     </div>
+                    if show != Show::Picture {
+                        <LanesView session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} />
+                    }
                     <div class="foot">
                         <Strip session={session.clone()} {tick} selected={chosen} select={select.clone()} />
                         <div class="base"><Legend />{ send }<div class="zoom" role="group">{ zoom(1.25, t.zoom_in, "+") }{ zoom(0.8, t.zoom_out, "−") }{ zoom(0.0, t.zoom_fit, "⤢") }</div></div>
                     </div>
-                    <Inspector session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} touch={ctx.link().callback(Msg::Touch)} />
                 </section>
+                if let Some(at) = self.menu {
+                    <Menu {at} close={ctx.link().callback(|()| Msg::Menu(None))}>{ inspector }</Menu>
+                } else { { inspector } }
                 <Panels session={session.clone()} {tick} panel={self.panel.clone()} turn={ctx.link().callback(Msg::Panel)} pattern={self.pattern.clone()}
-                    selected={selected} {select} who={self.who.clone()} want={ctx.link().callback(Msg::Who)} />
+                    address={self.address.clone()} go={ctx.props().go.clone()} selected={selected} {select} who={self.who.clone()} want={ctx.link().callback(Msg::Who)}
+                    filter={self.filter.clone()} sift={ctx.link().callback(Msg::Filter)} />
                 <Transport session={session.clone()} {tick} speed={self.speed} act={ctx.link().callback(Msg::Act)} />
             </main>
         }
@@ -432,47 +503,6 @@ impl World {
         self.dirty = false;
     }
 
-    fn frame(&mut self, ctx: &Context<World>, at: f64) -> bool {
-        let (moved, lacks, view) = {
-            let mut s = self.session.0.borrow_mut();
-            let before = s.view;
-            let moved = s.advance(at);
-            if before != s.view {
-                self.dirty = true;
-            }
-            (moved, s.lacks(), s.view)
-        };
-        if let Some(canvas) = self.canvas.cast::<HtmlCanvasElement>() {
-            let palette = self.palette.get_or_insert_with(|| Palette::read(&canvas));
-            let chosen = match self.selected {
-                Selection::Event(seq) => Some(seq),
-                _ => None,
-            };
-            let mut s = self.session.0.borrow_mut();
-            canvas::draw(&canvas, &mut s, &mut self.routes, palette, self.ui.still(), chosen);
-        }
-        if lacks && !self.fetching {
-            self.fetch_older(ctx);
-        }
-        if view == View::Live && self.address.at.is_some() {
-            self.address.at = None;
-            self.keep(ctx);
-        }
-        if (moved || self.dirty) && clock() - self.built > PACE {
-            self.build();
-            return true;
-        }
-        false
-    }
-
-    fn fetch_older(&mut self, ctx: &Context<World>) {
-        self.fetching = true;
-        // A little more than is shown, so that playing on from there finds something.
-        let until = self.session.0.borrow().shown().saturating_add(20_000_000_000);
-        let done = ctx.link().callback(|t| Msg::Older(Box::new(t)));
-        stream::fetch(&self.address.world, until, done);
-    }
-
     fn keep(&self, ctx: &Context<World>) {
         ctx.props().keep.emit(self.address.clone());
     }
@@ -490,73 +520,5 @@ impl World {
         } else {
             fill(t.failed, &[&e.to_string()])
         }
-    }
-
-    fn act(&mut self, ctx: &Context<World>, action: Action) {
-        let shown = self.session.0.borrow().told();
-        let world = self.address.world.clone();
-        let post = |body: Value| {
-            let world = world.clone();
-            ctx.link().send_future(async move {
-                Msg::Done(command::time(world, body).await.map(|_| None))
-            });
-        };
-        match action {
-            Action::Speed(speed) => {
-                if speed != 0 {
-                    self.speed = speed;
-                }
-                post(command::speed(speed));
-            }
-            Action::Step => {
-                self.session.0.borrow_mut().present();
-                post(command::step());
-            }
-            Action::Rewind => post(command::seek(shown)),
-            Action::Fork => {
-                ctx.link().send_future(async move {
-                    Msg::Forked(command::time(world, command::fork(shown)).await)
-                });
-            }
-            Action::Look(at) => {
-                self.session.0.borrow_mut().look_at(at);
-                self.address.at = Some(at);
-                self.keep(ctx);
-            }
-            Action::Before => {
-                let mut s = self.session.0.borrow_mut();
-                s.step_back();
-                self.address.at = Some(s.shown());
-                drop(s);
-                self.keep(ctx);
-            }
-            Action::Play(playing) => self.session.0.borrow_mut().play(playing),
-            Action::Present => {
-                self.session.0.borrow_mut().present();
-                self.address.at = None;
-                self.keep(ctx);
-            }
-        }
-    }
-
-    fn resize(&mut self) {
-        if let Some(stage) = self.stage.cast::<Element>() {
-            let (width, height) = (stage.client_width(), stage.client_height());
-            let columns = match width {
-                0..560 => 1,
-                560..680 => 2,
-                _ => 3,
-            };
-            // On a narrow page the picture is as high as it likes, and the page scrolls.
-            let height = if columns == 1 { f64::INFINITY } else { f64::from(height) };
-            self.room = (f64::from(width), height);
-            self.session.0.borrow_mut().columns(columns);
-        }
-    }
-
-    /// CSS pixels for a unit of the picture: all of it is seen, unless nobody could read it then.
-    fn scale(&self, (w, h): (f64, f64)) -> f64 {
-        let fit = (self.room.0 / w).min(self.room.1 / h);
-        fit.clamp(LEAST, MOST) * self.zoom
     }
 }

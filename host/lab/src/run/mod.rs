@@ -116,19 +116,24 @@ impl Runner {
         (run.world, error)
     }
 
-    fn begin<'a>(&self, pattern: &'a Pattern, scenario: &'a Scenario, seed: u64) -> Run<'a> {
+    /// What the world of `scenario` is made with.
+    pub fn options(pattern: &Pattern, scenario: &Scenario, seed: u64) -> WorldOptions {
         let nodes = (1..=scenario.world.nodes)
             .map(|n| NodeOptions {
                 cores: scenario.world.cores,
                 ..NodeOptions::named(&format!("node-{n}"))
             })
             .collect();
-        let options = WorldOptions {
+        WorldOptions {
             seed,
             pattern: pattern.file.name.clone(),
             nodes,
             ..WorldOptions::default()
-        };
+        }
+    }
+
+    fn begin<'a>(&self, pattern: &'a Pattern, scenario: &'a Scenario, seed: u64) -> Run<'a> {
+        let options = Runner::options(pattern, scenario, seed);
         let world = World::new(&self.images, options);
         Run {
             pattern,

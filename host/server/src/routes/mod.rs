@@ -1,5 +1,6 @@
 //! The HTTP API, one file for each part.
 
+mod exercises;
 mod identities;
 mod images;
 mod kube;
@@ -69,6 +70,11 @@ fn routes(limits: &Limits) -> Routes {
         .add("/api/openapi.json", &["get"], get(|| async { AxumJson(openapi::document()) }))
         .add("/api/patterns", &["get"], get(patterns::list))
         .add("/api/patterns/{name}", &["get"], get(patterns::one))
+        .add("/api/patterns/{name}/exercises", &["get"], get(exercises::list))
+        .add("/api/patterns/{name}/exercises/{slug}", &["get"], get(exercises::one))
+        .add("/api/patterns/{name}/exercises/{slug}/lint", &["post"], post(exercises::lint))
+        .add("/api/patterns/{name}/exercises/{slug}/world", &["post"], post(exercises::world))
+        .add("/api/patterns/{name}/exercises/{slug}/check", &["post"], post(exercises::check))
         .add("/api/images", &["get"], get(images::list))
         .add("/api/images/{*name}", &["put"], put(images::put).layer(image))
         .add("/api/worlds", &["get", "post"], get(worlds::list).post(worlds::create))

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use podlab_lab::Pattern;
 use serde_json::{Value, json};
 
-use super::{Answer, ok};
+use super::{Answer, exercises, ok};
 use crate::app::App;
 
 fn summary(pattern: &Pattern) -> Value {
@@ -17,6 +17,7 @@ fn summary(pattern: &Pattern) -> Value {
         .filter_map(|p| p.strip_prefix("scenarios/")?.strip_suffix(".yaml"))
         .collect();
     value["scenarios"] = json!(scenarios);
+    value["exercises"] = exercises::summaries(pattern);
     value
 }
 
