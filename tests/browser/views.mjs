@@ -132,7 +132,9 @@ for (const lang of ["en", "ja"]) {
   });
 
   await check(`${lang}: the console stayed silent`, async () => {
-    assert(page.complaints.length === 0, page.complaints.join("\n"));
+    // What the API server refuses is an answer here, and browsers log every such answer.
+    const odd = page.complaints.filter((c) => !/status of 4(00|04|22)/.test(c));
+    assert(odd.length === 0, odd.join("\n"));
   });
   await page.context().close();
 }

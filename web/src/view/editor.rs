@@ -66,7 +66,7 @@ pub fn Editor(props: &Props) -> Html {
                     aria-label={props.label.clone()} aria-invalid={(!props.wrong.is_empty()).to_string()} aria-describedby={list.clone()}
                     rows={lines.max(1).to_string()} style={format!("width:max(100%, {}ch)", widest + 6)} {oninput} {onkeydown} />
             </div>
-            <ul class="wrongs" id={list} role="status" aria-live="polite" data-testid="wrongs">{ for wrong }</ul>
+            <div role="status" id={list}><ul class="wrongs" data-testid="wrongs">{ for wrong }</ul></div>
         </div>
     }
 }

@@ -60,7 +60,7 @@ pub fn Rows(props: &Props) -> Html {
         let mut places: Vec<String> = state
             .places
             .iter()
-            .filter(|(_, p)| !p.container.is_empty())
+            .filter(|(_, p)| !p.container.is_empty() && !p.pod.is_empty())
             .map(|(id, _)| name(&state, *id))
             .collect();
         places.sort();

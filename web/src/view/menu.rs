@@ -52,11 +52,13 @@ pub fn Menu(props: &Props) -> Html {
             };
             let (w, h) = (size(window().inner_width()), size(window().inner_height()));
             let left = (*x).min(w - body.offset_width() - 8).max(8);
-            let top = (*y).min(h - body.offset_height() - 8).max(8);
+            // It grows when what it offers has come; then it scrolls.
+            let top = (*y).min(h - body.offset_height().max(520) - 8).max(8);
             let style = body.style();
             // A length in pixels is a valid value.
             let _ = style.set_property("left", &format!("{left}px"));
             let _ = style.set_property("top", &format!("{top}px"));
+            let _ = style.set_property("max-height", &format!("{}px", h - top - 8));
             if let Ok(Some(first)) = body.query_selector(".deeds button")
                 && let Ok(first) = first.dyn_into::<HtmlElement>()
             {
