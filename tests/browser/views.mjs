@@ -60,6 +60,30 @@ for (const lang of ["en", "ja"]) {
     await page.keyboard.press("Escape");
   });
 
+  await check(`${lang}: why it went there, the same once more, and what came of it`, async () => {
+    await freeze(page, false);
+    await testid(page, "tab-messages").click();
+    const row = testid(page, "rows").locator("button.row", { hasText: "client → web" }).or(testid(page, "rows").locator("button.row", { hasText: "client/load → web" }));
+    await row.last().focus();
+    await page.keyboard.press("Enter");
+    const why = testid(page, "why");
+    await why.locator("summary").click();
+    assert(/default\/web/.test(await why.textContent()), "the Service is named");
+    const again = testid(page, "again-request");
+    await again.locator("summary").click();
+    assert(/curl -i '.*\/proxy\/web:8080\//.test(await again.textContent()), await again.textContent());
+    await again.locator("input").fill("/nothing-here");
+    await testid(page, "send-again").click();
+    await testid(page, "note").filter({ hasText: "404" }).waitFor();
+    await axe(page, "once more");
+    const chosen = page.url().match(/event=(\d+)/)[1];
+    await testid(page, "effect").click();
+    await page.locator('[data-testid="view-state"][data-view="back"]').waitFor();
+    await eventually("what came of it", () => Number(page.url().match(/event=(\d+)/)?.[1]) > Number(chosen));
+    await testid(page, "present").click();
+    await page.keyboard.press("Escape");
+  });
+
   await check(`${lang}: logs of several containers, in one order`, async () => {
     await testid(page, "tab-logs").click();
     const chips = testid(page, "log-containers").locator("button");

@@ -217,6 +217,18 @@ texts! {
     lane_fold: "Fold the containers of {}", "{} のコンテナをまとめる";
     lane_unfold: "Unfold the containers of {}", "{} のコンテナを分ける";
     show_probes: "Probes", "プローブ";
+    why: "Why did it go there?", "なぜそこへ届いたのか";
+    why_name: "{} looked up {} and was told {}.", "{} が {} を名前解決し、{} を得ました。";
+    why_address: "{} used the address {} without looking up a name in the loaded trace.", "{} は、読み込んだトレースの範囲では名前解決をせずに {} を使いました。";
+    why_direct: "{} belongs to a pod, so the packets went straight there.", "{} は Pod のアドレスなので、そのまま届けられました。";
+    why_service: "{} belongs to Service {}; of its endpoints {} was chosen.", "{} は Service {} のもので、エンドポイントから {} が選ばれました。";
+    why_listener: "{} listens at {}.", "{} が {} で待ち受けています。";
+    why_refused: "At {} nobody took it: {}.", "{} では受け取られませんでした:{}。";
+    again_title: "Once more: curl, edit and resend", "もう一度:curl、編集して再送";
+    again_path: "Path", "パス";
+    again_send: "Send", "送信";
+    next_effect: "To the next event caused by this one", "このイベントが引き起こした次のイベントへ";
+    no_effect: "Nothing came of it yet.", "まだ何も引き起こしていません。";
     stream_of: "Stream of connection #{}", "接続 #{} のストリーム";
     follow_stream: "Follow this stream", "このストリームを追う";
     stream_filter: "Only this connection", "この接続だけを一覧に";

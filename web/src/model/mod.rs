@@ -11,11 +11,13 @@
 //! - [`route`]: the line along which it goes
 //! - [`exchange`]: request and response together
 //! - [`rows`]: the lists (messages, logs, events) and their filters
+//! - [`curl`]: a request as a command
 //! - [`diff`]: what is other in one text than in another
 //! - [`field`]: where a field of an object stands in its YAML
 //! - [`touch`]: what can be done to a thing; [`yaml`]: an object as people edit it
 //! - [`show`]: bytes and instants as text
 
+pub mod curl;
 pub mod diff;
 pub mod exchange;
 pub mod field;

@@ -20,6 +20,7 @@ use crate::view::object::Object;
 use crate::view::payload::Payload;
 use crate::view::pod::{inside, life, volume_files};
 use crate::view::stage::end_name;
+use crate::view::why::{Again, why};
 
 /// What is selected.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,7 +83,7 @@ pub fn Inspector(props: &Props) -> Html {
     let state = s.state();
     let (title, body) = match &props.selected {
         Selection::None => return Html::default(),
-        Selection::Event(seq) => event_view(t, &s, *seq, &props.select),
+        Selection::Event(seq) => event_view(t, &s, *seq, props),
         Selection::Stream(conn) => stream_view(t, &s, *conn, &props.select, &props.touch),
         Selection::Edge(a, b) => {
             let (title, body) = edge_view(&s, t, a, b, &props.select);
@@ -130,7 +131,8 @@ fn jump(select: &Callback<Selection>, seq: Seq, label: String) -> Html {
     html! { <button class="jump" onclick={select.reform(move |_: MouseEvent| Selection::Event(seq))}>{ label }</button> }
 }
 
-fn event_view(t: &Texts, s: &Session, seq: Seq, select: &Callback<Selection>) -> (Html, Html) {
+fn event_view(t: &Texts, s: &Session, seq: Seq, props: &Props) -> (Html, Html) {
+    let select = &props.select;
     let timeline = s.around();
     let title = html! { { fill(t.event, &[&seq.to_string()]) } };
     let Some(event) = timeline.event(seq) else {
@@ -181,12 +183,14 @@ fn event_view(t: &Texts, s: &Session, seq: Seq, select: &Callback<Selection>) ->
             </dl>
             if let Some((conn, _)) = ends {
                 <div class="actions"><button data-testid="follow" onclick={select.reform(move |_: MouseEvent| Selection::Stream(conn))}>{ t.follow_stream }</button></div>
+                { why(t, s, conn, select) }
             }
             <div class="pair">
                 { half(t, t.request, q.as_ref(), t.not_kept, q.as_ref().is_some_and(|e| e.seq == seq)) }
                 { half(t, t.response, r, if q.is_some() { t.not_answered } else { t.not_kept }, r.is_some_and(|e| e.seq == seq)) }
             </div>
             { links }
+            { again(props, q.as_ref(), s.view == View::Live) }
         </> };
         return (title, body);
     }
@@ -211,6 +215,18 @@ fn event_view(t: &Texts, s: &Session, seq: Seq, select: &Callback<Selection>) ->
         { links }
     </> };
     (html! { <>{ name(state, event.place) }</> }, body)
+}
+
+/// The request once more, where there is a present to send it in.
+fn again(props: &Props, request: Option<&Event>, live: bool) -> Html {
+    let Some(Kind::Message { head, body, .. }) = request.map(|e| &e.kind) else {
+        return Html::default();
+    };
+    if !live {
+        return Html::default();
+    }
+    let done = props.touch.reform(Touch::Done);
+    html! { <Again key={request.map_or(0, |e| e.seq)} world={props.world.clone()} head={head.clone()} body={body.clone()} {done} /> }
 }
 
 fn half(

@@ -10,6 +10,7 @@
 //! - [`transport`]: the time of world and view
 //! - [`panels`]: what stands beside the picture
 //! - [`practice`]: the exercises, [`exercise`]: one of them, with its [`editor`]
+//! - [`why`]: why a message went where it went, and the same once more
 //! - [`deeds`]: what can be done to a thing, in its [`menu`]; [`object`]: an object as YAML
 //! - [`lists`]: messages, logs, events; [`lesson`]: the lesson
 //! - [`inspector`]: one thing, looked at closely; [`payload`]: bytes in several forms
@@ -36,4 +37,5 @@ pub mod practice;
 pub mod spoken;
 pub mod stage;
 pub mod transport;
+pub mod why;
 pub mod world;

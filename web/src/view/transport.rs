@@ -20,6 +20,8 @@ pub enum Action {
     Look(u64),
     /// Shows the event before.
     Before,
+    /// Shows the next event that came of the one selected, or of the last one shown.
+    Effect,
     /// Lets the view move, or stay.
     Play(bool),
     /// Shows the present.
@@ -106,6 +108,8 @@ pub fn Transport(props: &Props) -> Html {
             <div class="viewtime" role="group" aria-label={t.scrub}>
                 <button data-testid="step-back" title={t.step_back} aria-label={t.step_back} onclick={act(Action::Before)}>
                     <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true"><path d="M13.5 2.5 6 8l7.5 5.5zM2.5 2.5H5v11H2.5z" /></svg></button>
+                <button data-testid="effect" title={format!("{} (>)", t.next_effect)} aria-label={t.next_effect} onclick={act(Action::Effect)}>
+                    <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true"><path d="M1.5 6.8h6V3l7 5-7 5V9.2h-6z" /></svg></button>
                 <output class="instant" data-testid="instant">{ show::instant(told) }</output>
                 if back {
                     <span class="viewstate" data-testid="view-state" data-view="back">{ fill(t.view_back, &[&behind]) }</span>

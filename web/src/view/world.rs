@@ -369,6 +369,7 @@ impl Component for World {
                     }),
                     "." => Action::Step,
                     "," => Action::Before,
+                    ">" => Action::Effect,
                     "n" => Action::Present,
                     _ => return false,
                 };

@@ -5,7 +5,17 @@ use yew::prelude::*;
 
 use super::{Msg, World};
 use crate::view::command;
+use crate::view::inspector::Selection;
 use crate::view::transport::Action;
+
+/// Whether event `e` came of event `seq`: as its consequence, or as its answer.
+fn caused_by(e: &podlab_trace::Event, seq: u64) -> bool {
+    let answers = match &e.kind {
+        podlab_trace::Kind::Message { answers, .. } => *answers,
+        _ => 0,
+    };
+    e.cause == seq || answers == seq
+}
 
 impl World {
     pub(super) fn act(&mut self, ctx: &Context<World>, action: Action) {
@@ -45,6 +55,27 @@ impl World {
                 self.address.at = Some(s.shown());
                 drop(s);
                 self.keep(ctx);
+            }
+            Action::Effect => {
+                let found = {
+                    let s = self.session.0.borrow();
+                    let of = match self.selected {
+                        Selection::Event(seq) => seq,
+                        _ => s.edge().saturating_sub(1),
+                    };
+                    let timeline = s.around();
+                    timeline
+                        .range(of + 1, timeline.next())
+                        .find(|e| caused_by(e, of))
+                        .map(|e| (e.seq, e.at))
+                };
+                let Some((seq, at)) = found else {
+                    self.note = Some(Ok(self.ui.t().no_effect.into()));
+                    return;
+                };
+                self.session.0.borrow_mut().look_at(at);
+                self.address.at = Some(at);
+                ctx.link().send_message(Msg::Select(Selection::Event(seq)));
             }
             Action::Play(playing) => self.session.0.borrow_mut().play(playing),
             Action::Present => {
