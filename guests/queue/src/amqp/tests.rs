@@ -264,38 +264,45 @@ fn a_queue_that_is_deleted_tells_its_consumers_and_forgets_what_they_hold() {
     assert_eq!((queue.ready.len(), queue.unacked, broker.bytes()), (0, 0, 0));
 }
 
+/// A queue that is short, and whose dead letters go to another.
+fn declaration(queue: &str) -> Method {
+    let arguments = table(&[
+        ("x-max-length", Value::number(3)),
+        ("x-dead-letter-exchange", Value::text("")),
+        ("x-dead-letter-routing-key", Value::text("r")),
+    ]);
+    Method::QueueDeclare { ticket: 0, queue: queue.to_owned(), flags: 0, arguments }
+}
+
 /// Something a client may send: mostly sensible, sometimes not.
 fn anything() -> impl Strategy<Value = Vec<u8>> {
     let queue = || prop_oneof![Just("q".to_owned()), Just("r".to_owned()), Just(String::new())];
-    let channel = || prop_oneof![9 => Just(1u16), 1 => 0..4u16];
-    let number = || prop_oneof![0..5u64, any::<u64>()];
+    let channel = || prop_oneof![50 => Just(1u16), 1 => 0..4u16];
+    let number = || prop_oneof![20 => 0..5u64, 1 => any::<u64>()];
     let method = prop_oneof![
-        (queue(), 0..32u8, 0..4i64).prop_map(|(queue, flags, most)| Method::QueueDeclare {
+        2 => queue().prop_map(|queue| declaration(&queue)),
+        1 => (queue(), 0..32u8).prop_map(|(queue, flags)| Method::QueueDeclare {
             ticket: 0,
             queue,
-            flags: flags & !bit::PASSIVE,
-            arguments: table(&[
-                ("x-max-length", Value::number(most)),
-                ("x-dead-letter-exchange", Value::text("")),
-                ("x-dead-letter-routing-key", Value::text("r")),
-            ]),
+            flags,
+            arguments: Table::default(),
         }),
-        (queue(), any::<u8>()).prop_map(|(queue, flags)| consume(&queue, flags & 3)),
-        (queue(), 0..2u8).prop_map(|(queue, no_ack)| Method::BasicGet { ticket: 0, queue, no_ack }),
-        (number(), 0..2u8).prop_map(|(delivery, multiple)| Method::BasicAck { delivery, multiple }),
-        (number(), 0..4u8).prop_map(|(delivery, flags)| Method::BasicNack { delivery, flags }),
-        (0..4u16, 0..2u8).prop_map(|(prefetch_count, global)| Method::BasicQos {
+        2 => (queue(), any::<u8>()).prop_map(|(queue, flags)| consume(&queue, flags & 3)),
+        6 => (queue(), 0..2u8).prop_map(|(queue, no_ack)| Method::BasicGet { ticket: 0, queue, no_ack }),
+        4 => (number(), 0..2u8).prop_map(|(delivery, multiple)| Method::BasicAck { delivery, multiple }),
+        4 => (number(), 0..4u8).prop_map(|(delivery, flags)| Method::BasicNack { delivery, flags }),
+        1 => (0..4u16, 0..2u8).prop_map(|(prefetch_count, global)| Method::BasicQos {
             prefetch_size: 0,
             prefetch_count,
             global
         }),
-        queue().prop_map(|queue| Method::QueuePurge { ticket: 0, queue, no_wait: 0 }),
-        queue().prop_map(|queue| Method::QueueDelete { ticket: 0, queue, flags: 0 }),
-        Just(Method::BasicRecover { requeue: 1 }),
-        Just(Method::ConfirmSelect { no_wait: 0 }),
-        Just(Method::ChannelOpen { reserved: String::new() }),
-        Just(Method::ChannelCloseOk {}),
-        Just(Method::ChannelClose { code: 200, text: String::new(), class: 0, method: 0 }),
+        1 => queue().prop_map(|queue| Method::QueuePurge { ticket: 0, queue, no_wait: 0 }),
+        1 => queue().prop_map(|queue| Method::QueueDelete { ticket: 0, queue, flags: 0 }),
+        1 => Just(Method::BasicRecover { requeue: 1 }),
+        1 => Just(Method::ConfirmSelect { no_wait: 0 }),
+        1 => Just(Method::ChannelOpen { reserved: String::new() }),
+        1 => Just(Method::ChannelCloseOk {}),
+        1 => Just(Method::ChannelClose { code: 200, text: String::new(), class: 0, method: 0 }),
     ];
     let framed = |kind, channel, payload: &[u8]| {
         let mut out = Vec::new();
@@ -314,8 +321,8 @@ fn anything() -> impl Strategy<Value = Vec<u8>> {
     });
     let bytes = || proptest::collection::vec(any::<u8>(), 0..20);
     prop_oneof![
-        20 => (channel(), method).prop_map(move |(c, m)| framed(Kind::Method, c, &m.payload())),
-        8 => publish,
+        60 => (channel(), method).prop_map(move |(c, m)| framed(Kind::Method, c, &m.payload())),
+        40 => publish,
         1 => (channel(), bytes()).prop_map(move |(c, b)| framed(Kind::Method, c, &b)),
         1 => (channel(), bytes()).prop_map(move |(c, b)| framed(Kind::Header, c, &b)),
         1 => bytes(),
@@ -332,13 +339,23 @@ proptest! {
         const LIMIT: usize = 3000;
         let broker = &mut Broker::new(LIMIT, 5);
         let mut clients = [Client::open(broker, 1), Client::open(broker, 2)];
+        for queue in ["q", "r"] {
+            clients[0].ask(broker, &declaration(queue));
+        }
         for (n, bytes) in sent {
             let client = &mut clients[n];
             if client.step == Step::End {
                 continue;
             }
             client.input.extend(bytes);
-            client.talk(broker);
+            let answers = client.talk(broker);
+            if let Some((channel, _)) =
+                answers.iter().find(|(_, m)| matches!(m, Method::ChannelClose { .. }))
+            {
+                client.put(*channel, &Method::ChannelCloseOk {});
+                client.put(*channel, &Method::ChannelOpen { reserved: String::new() });
+                client.talk(broker);
+            }
             // A dead letter is a little longer than the message it was.
             prop_assert!(broker.bytes() <= LIMIT + 2000, "{}", broker.bytes());
         }
