@@ -58,8 +58,16 @@ pub fn images(engine: &Engine) -> Result<Images> {
 /// # Errors
 /// If one cannot be read.
 pub fn catalogue() -> Result<Catalogue> {
+    catalogue_of(&root().join("patterns"))
+}
+
+/// The patterns of a folder.
+///
+/// # Errors
+/// If one cannot be read.
+pub fn catalogue_of(folder: &Path) -> Result<Catalogue> {
     let mut files = BTreeMap::new();
-    collect(&root().join("patterns"), "", &mut files)?;
+    collect(folder, "", &mut files)?;
     Ok(Catalogue::read(files)?)
 }
 

@@ -338,7 +338,7 @@ impl Monitor {
 
 /// What `expression` saw: the values of the left sides of its comparisons, and why pods that it
 /// names are not ready, so that a failure says more than "false".
-pub(crate) fn seen(expression: &Expression, evaluator: &Evaluator) -> String {
+pub fn seen(expression: &Expression, evaluator: &Evaluator) -> String {
     let mut out = Vec::new();
     for clause in expression.source().trim().split("&&") {
         for operator in ["==", "!=", ">=", "<=", ">", "<"] {

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::pattern::Pattern;
-use crate::scenario::{Scenario, ScenarioError, Step, Text, read_yaml};
+use crate::scenario::{Scenario, ScenarioError, Step, Text, all_steps, read_yaml};
 
 /// How many hints an exercise has: where to look, what is wrong, how to mend it.
 pub const HINTS: usize = 3;
@@ -187,7 +187,7 @@ pub fn slugs<'a>(files: impl Iterator<Item = &'a String>) -> BTreeSet<String> {
 
 /// Every manifest that a scenario applies, at its beginning or in its steps.
 pub fn applied(scenario: &Scenario) -> impl Iterator<Item = &String> {
-    scenario.apply.iter().chain(scenario.steps.iter().flat_map(|s| match s {
+    scenario.apply.iter().chain(all_steps(&scenario.steps).into_iter().flat_map(|s| match s {
         Step::Apply(files) => files.as_slice(),
         _ => &[],
     }))

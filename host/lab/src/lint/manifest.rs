@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Lint;
 use crate::exercise::{Exercise, Side, applied};
 use crate::pattern::Pattern;
-use crate::scenario::{Scenario, Step};
+use crate::scenario::{Scenario, Step, all_steps};
 
 /// Pods that a scenario's manifests bring about.
 #[derive(Default)]
@@ -22,6 +22,7 @@ struct Pods {
     controlled: bool,
     containers: BTreeSet<String>,
     volumes: BTreeSet<String>,
+    images: BTreeSet<String>,
 }
 
 /// Looks at every manifest, and at what scenarios and exercises break.
@@ -131,6 +132,9 @@ fn declared(lint: &Lint<'_>, manifests: impl Iterator<Item = String>) -> Declare
                 name: word(metadata).unwrap_or_default(),
                 controlled: object["kind"] != "Pod",
                 containers: containers(spec).filter_map(word).collect(),
+                images: containers(spec)
+                    .filter_map(|c| c["image"].as_str().map(str::to_owned))
+                    .collect(),
                 volumes: spec["volumes"]
                     .as_array()
                     .into_iter()
@@ -175,25 +179,50 @@ impl Declared {
     }
 }
 
+/// The faults of a step, those that a seed may draw too.
+fn faults(step: &Step) -> Vec<&Fault> {
+    match step {
+        Step::Fault(fault) => vec![fault],
+        Step::FaultFor(f) => vec![&f.fault],
+        Step::Faults(f) => {
+            let drawn = f.budget.iter().flat_map(|k| &k.any_of);
+            drawn.chain(f.plan.iter().map(|p| &p.fault)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 fn targets(lint: &mut Lint<'_>, path: &str, scenario: &Scenario, declared: &Declared) {
     let node = |name: &str| {
         let n = name.strip_prefix("node-").and_then(|n| n.parse::<u32>().ok());
         n.is_some_and(|n| (1..=scenario.world.nodes).contains(&n))
     };
-    for step in &scenario.steps {
-        let fault = match step {
-            Step::Fault(fault) => fault,
-            Step::FaultFor(f) => &f.fault,
-            _ => continue,
-        };
+    for fault in all_steps(&scenario.steps).into_iter().flat_map(faults) {
         let containers: fn(&Pods) -> &BTreeSet<String> = |p| &p.containers;
         let end = |name: &str| {
-            let known = matches!(name, "*" | "outside") || node(name) || !name.contains('/');
-            (!known).then(|| declared.missing(name, containers)).flatten()
+            let known = matches!(name, "*" | "outside") || node(name);
+            match name.contains('/') {
+                true => declared.missing(name, containers),
+                false => (!known).then(|| {
+                    format!("there is no such node, and pods are written namespace/pod; the nodes are node-1 to node-{}", scenario.world.nodes)
+                }),
+            }
         };
         let ends: Vec<(&str, Option<String>)> = match fault {
-            Fault::Kill { target } | Fault::Pause { target } | Fault::Resume { target } => {
+            Fault::Kill { target }
+            | Fault::Pause { target }
+            | Fault::Resume { target }
+            | Fault::CpuStarve { target, .. }
+            | Fault::CpuFed { target }
+            | Fault::Oom { target }
+            | Fault::ClockSkew { target, .. }
+            | Fault::ClockRight { target } => {
                 vec![(target, declared.missing(target, containers))]
+            }
+            Fault::CrashOnWrite { target, volume, .. } => {
+                let pod = target.rsplit_once('/').map_or("", |(pod, _)| pod);
+                let volume = declared.missing(&format!("{pod}/{volume}"), |p| &p.volumes);
+                vec![(target, declared.missing(target, containers).or(volume))]
             }
             Fault::Partition { a, b, .. } | Fault::Link { a, b, .. } | Fault::Heal { a, b } => {
                 vec![(a, end(a)), (b, end(b))]
@@ -202,12 +231,22 @@ fn targets(lint: &mut Lint<'_>, path: &str, scenario: &Scenario, declared: &Decl
                 let missing = format!("the nodes are node-1 to node-{}", scenario.world.nodes);
                 vec![(target, (!node(target)).then_some(missing))]
             }
-            Fault::VolumeFull { target } | Fault::VolumeFreed { target } => {
+            Fault::VolumeFull { target }
+            | Fault::VolumeFreed { target }
+            | Fault::VolumeErrors { target }
+            | Fault::VolumeSlow { target, .. } => {
                 vec![(target, declared.missing(target, |p| &p.volumes))]
             }
             Fault::DnsDown { target } | Fault::DnsUp { target } => vec![(target, end(target))],
-            #[allow(unreachable_patterns, reason = "kinds of faults are added elsewhere")]
-            _ => Vec::new(),
+            Fault::ImagePull { target } | Fault::ImagePulls { target } => {
+                let known = declared.0.iter().flat_map(|p| &p.images);
+                let missing = (!known.clone().any(|i| i == target)).then(|| {
+                    let meant = crate::vocabulary::meant(target, known.map(String::as_str));
+                    format!("no manifest that is applied here has this image{meant}")
+                });
+                vec![(target, missing)]
+            }
+            Fault::ControlPlaneSlow { .. } | Fault::ControlPlaneUsual {} => Vec::new(),
         };
         for (target, missing) in ends {
             if let Some(missing) = missing {
@@ -217,6 +256,97 @@ fn targets(lint: &mut Lint<'_>, path: &str, scenario: &Scenario, declared: &Decl
                     line,
                     format!("the fault {} of {target:?}: {missing}", fault.name()),
                 );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    const SCENARIO: &str = "\
+title: {en: T, ja: T}
+claim: {en: C, ja: C}
+apply: [manifests/web.yaml]
+steps:
+  - repeat:
+      times: 2
+      steps: [{fault: FAULT}]
+  - faults: {until: 5s, budget: [{anyOf: [FAULT], perMinute: 1.0, for: {min: 1s, max: 1s}}]}
+checks:
+  - {name: c, means: {en: M, ja: M}, finally: now > 0.0}
+";
+
+    /// What lint says of a scenario with this fault, inside a repeat and in a budget.
+    fn said(fault: &str) -> String {
+        let pattern = "name: p\ntitle: {en: P, ja: P}\nsummary: {en: S, ja: S}\nfamily: single-node\ndifficulty: 1\nimages: {\"web:v1\": web}\nmanifests: [manifests/web.yaml]\n";
+        let web = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers: [{name: main, image: \"web:v1\"}]\n  volumes: [{name: data, emptyDir: {}}]\n";
+        let lesson = "# P\n| claim | proof |\n| --- | --- |\n| c | `s` |\n";
+        let files: BTreeMap<String, Vec<u8>> = [
+            ("pattern.yaml", pattern.to_owned()),
+            ("manifests/web.yaml", web.into()),
+            ("lesson.en.md", lesson.into()),
+            ("lesson.ja.md", lesson.into()),
+            ("scenarios/s.yaml", SCENARIO.replace("FAULT", fault)),
+        ]
+        .into_iter()
+        .map(|(path, text)| (path.to_owned(), text.into_bytes()))
+        .collect();
+        let (found, _) = crate::lint::files("p", &files);
+        found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn every_fault_finds_its_target_also_in_steps_within_steps() {
+        for (right, wrong, expected) in [
+            (
+                "{pause: {target: default/web/main}}",
+                "{pause: {target: default/web/mian}}",
+                "no \"mian\"",
+            ),
+            (
+                "{cpuStarve: {target: default/web/main, factor: 2}}",
+                "{cpuStarve: {target: default/wbe/main, factor: 2}}",
+                "did you mean \"web\"?",
+            ),
+            (
+                "{clockSkew: {target: default/web/main, ms: 5}}",
+                "{clockSkew: {target: other/web/main, ms: 5}}",
+                "no manifest that is applied",
+            ),
+            (
+                "{volumeErrors: {target: default/web/data}}",
+                "{volumeErrors: {target: default/web/dta}}",
+                "no \"dta\"",
+            ),
+            (
+                "{volumeSlow: {target: default/web/data, ms: 5}}",
+                "{volumeSlow: {target: default/web/main, ms: 5}}",
+                "no \"main\"",
+            ),
+            (
+                "{imagePull: {target: \"web:v1\"}}",
+                "{imagePull: {target: \"wbe:v1\"}}",
+                "did you mean \"web:v1\"?",
+            ),
+            ("{nodeDown: {target: node-3}}", "{nodeDown: {target: node-4}}", "node-1 to node-3"),
+            (
+                "{partition: {a: outside, b: default/web}}",
+                "{partition: {a: outside, b: node-9}}",
+                "no such node",
+            ),
+            (
+                "{dnsDown: {target: default/web}}",
+                "{dnsDown: {target: default/wbe}}",
+                "did you mean \"web\"?",
+            ),
+            ("{controlPlaneSlow: {factor: 5}}", "", ""),
+        ] {
+            assert_eq!(said(right), "", "{right}");
+            if !wrong.is_empty() {
+                let found = said(wrong);
+                assert!(found.contains(expected), "{wrong}: {found}");
             }
         }
     }

@@ -25,7 +25,8 @@ pub(super) fn check(checks: &[Check], names: &Names<'_>) -> Result<(), Mistake> 
     Ok(())
 }
 
-fn one(check: &Check, names: &Names<'_>) -> Result<(), String> {
+/// One check.
+pub(super) fn one(check: &Check, names: &Names<'_>) -> Result<(), String> {
     let kinds = [&check.eventually, &check.always, &check.never, &check.finally, &check.sometimes];
     let forms = kinds.iter().filter(|k| k.is_some()).count()
         + usize::from(check.count.is_some())

@@ -38,6 +38,15 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// Leaves out the checks that speak of requests and marks that no step makes.
+    pub(crate) fn drop_checks_of_what_is_not_done(&mut self) {
+        let steps = all_steps(&self.steps);
+        let names = Names::of(&steps);
+        self.checks.retain(|check| checks::one(check, &names).is_ok());
+    }
+}
+
 impl<'a> Names<'a> {
     fn of(steps: &[&'a Step]) -> Names<'a> {
         let mut names = Names { marks: Vec::new(), loads: Vec::new(), requests: Vec::new() };

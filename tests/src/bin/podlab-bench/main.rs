@@ -21,6 +21,8 @@ use podlab_world::options::NodeOptions;
 use podlab_world::replay::replay;
 use podlab_world::{Allowance, Images, Twins, World, WorldOptions};
 
+mod runner;
+
 type Figure = fn(&Setup) -> Result<Vec<serde_json::Value>>;
 
 struct Setup {
@@ -38,6 +40,11 @@ const FIGURES: &[(&str, Figure)] = &[
     ("rewind", rewind),
     ("start", start),
     ("suite", suite),
+    ("runner", runner::scenarios),
+    ("seeds", runner::seeds),
+    ("shrink", runner::shrinking),
+    ("trace", runner::trace),
+    ("checks", runner::checks),
 ];
 
 fn main() -> Result<()> {
