@@ -1,4 +1,4 @@
-// Starts Podlab on a free port and walks the page in a real browser (page.mjs, practice.mjs, views.mjs, looks.mjs, loss.mjs).
+// Starts Podlab on a free port and walks the page in a real browser (page.mjs, practice.mjs, views.mjs, looks.mjs, loss.mjs, terminal.mjs).
 // PODLAB is the binary, CHROMIUM the browser. Ends with "# pass N" and "# fail N".
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
@@ -36,7 +36,7 @@ for (;;) {
 }
 
 // Walks may be named on the command line.
-const walks = process.argv.slice(2).length ? process.argv.slice(2) : ["page.mjs", "practice.mjs", "views.mjs", "looks.mjs", "loss.mjs"];
+const walks = process.argv.slice(2).length ? process.argv.slice(2) : ["page.mjs", "practice.mjs", "views.mjs", "looks.mjs", "loss.mjs", "terminal.mjs"];
 let [text, code] = ["", 0];
 for (const walk of walks) {
   const run = spawn(process.execPath, [join(here, walk)], {

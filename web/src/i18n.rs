@@ -197,6 +197,17 @@ texts! {
     messages: "Messages", "メッセージ";
     logs: "Logs", "ログ";
     events: "Events", "イベント";
+    terminal: "Terminal", "ターミナル";
+    terminal_hint: "kubectl for this world. Try: kubectl get pods", "この世界の kubectl です。例: kubectl get pods";
+    terminal_line: "Command line", "コマンドライン";
+    terminal_reads: "Input of the running program", "実行中のプログラムへの入力";
+    terminal_output: "Output of the commands", "コマンドの出力";
+    terminal_stop: "Stop", "停止";
+    terminal_connect: "Connect", "接続";
+    terminal_lost: "The connection to the world is lost.", "世界との接続が切れました。";
+    terminal_code: "Exit code {}", "終了コード {}";
+    terminal_keys: "Enter runs, ↑ ↓ earlier lines, Tab completes, Ctrl-C stops, Ctrl-L clears. Paste manifests after kubectl apply -f - <<EOF.",
+        "Enter で実行、↑ ↓ で履歴、Tab で補完、Ctrl-C で中断、Ctrl-L で画面消去。マニフェストは kubectl apply -f - <<EOF に続けて貼り付けます。";
     panels: "Panels", "パネル";
     filter: "Filter", "絞り込み";
     filter_help: "Words that must appear; -word must not. Also from:web to:origin is:error conn:12 after:3.5 before:9", "含む語。-語 は含まない。from:web to:origin is:error conn:12 after:3.5 before:9 も使えます";

@@ -5,6 +5,7 @@
 //! - [`session`]: a world as it comes over the stream, and the instant shown
 //! - [`address`], [`i18n`]: what the address of the page says; every word in both languages
 //! - [`api`], [`stream`]: what is asked of the server, and what it sends by itself
+//! - [`terminal`]: what is typed in the terminal, and what came back
 //! - [`ui`]: language, colours, motion
 //! - [`progress`]: how far a learner has come
 //! - [`view`]: what is on the screen
@@ -20,6 +21,7 @@ pub mod model;
 pub mod progress;
 pub mod session;
 pub mod stream;
+pub mod terminal;
 pub mod ui;
 pub mod view;
 

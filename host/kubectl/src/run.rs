@@ -91,19 +91,29 @@ async fn dispatch(k: &mut Kubectl<'_>, argv: &[String]) -> Result<()> {
         return Err(if VERBS.contains(&verb.as_str()) { outside(verb) } else { unknown(verb) });
     };
     let args = &Args::parse(&format!("kubectl {verb}"), spec, &rest)?;
-    use verbs::{change, create, info, inside, nodes};
+    for flag in ["as", "as-group", "token", "server", "context", "kubeconfig"] {
+        if args.has(flag) {
+            return Err(Failure::new(format!(
+                "--{flag} is not known in the page's terminal: it always speaks to this world, as its user"
+            )));
+        }
+    }
+    use verbs::{change, create, expose, info, inside, nodes};
     match verb.as_str() {
         "get" => verbs::get::run(k, args).await,
         "describe" => crate::describe::run(k, args).await,
         "apply" => verbs::apply::run(k, args).await,
         "create" => create::create(k, args).await,
         "run" => create::run(k, args).await,
-        "expose" => create::expose(k, args).await,
-        "autoscale" => create::autoscale(k, args).await,
+        "expose" => expose::expose(k, args).await,
+        "autoscale" => expose::autoscale(k, args).await,
         "delete" => change::delete(k, args).await,
         "scale" => change::scale(k, args).await,
         "label" => change::mark(k, args, true).await,
         "annotate" => change::mark(k, args, false).await,
+        "set" => verbs::set::run(k, args).await,
+        "diff" => verbs::diff::run(k, args).await,
+        "explain" => verbs::explain::run(k, args).await,
         "patch" => change::patch_verb(k, args).await,
         "rollout" => verbs::rollout::run(k, args).await,
         "logs" => inside::logs(k, args).await,
@@ -126,18 +136,21 @@ async fn dispatch(k: &mut Kubectl<'_>, argv: &[String]) -> Result<()> {
 
 /// The flags of a verb; `None` if it is not done here.
 pub fn spec(verb: &str) -> Option<&'static str> {
-    use verbs::{change, create, info, inside, nodes};
+    use verbs::{change, create, expose, info, inside, nodes};
     Some(match verb {
         "get" => verbs::get::FLAGS,
         "describe" => crate::describe::FLAGS,
         "apply" => verbs::apply::FLAGS,
         "create" => create::FLAGS,
         "run" => create::RUN,
-        "expose" => create::EXPOSE,
-        "autoscale" => create::AUTOSCALE,
+        "expose" => expose::EXPOSE,
+        "autoscale" => expose::AUTOSCALE,
         "delete" => change::DELETE,
         "scale" | "label" | "annotate" | "patch" => change::FLAGS,
         "rollout" => verbs::rollout::FLAGS,
+        "set" => verbs::set::FLAGS,
+        "diff" => verbs::diff::FLAGS,
+        "explain" => verbs::explain::FLAGS,
         "logs" => inside::LOGS,
         "exec" => inside::EXEC,
         "cordon" | "uncordon" | "drain" | "taint" => nodes::FLAGS,

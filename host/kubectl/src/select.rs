@@ -57,7 +57,7 @@ impl Found {
 }
 
 /// What `words` and the flags name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// What to ask for, in order.
     pub targets: Vec<Target>,

@@ -14,8 +14,10 @@ use crate::{bugs, mutants, paths, shell};
 /// The crates that must compile for the browser.
 const PORTABLE: [&str; 6] =
     ["podlab-sim", "podlab-trace", "podlab-net", "podlab-fs", "podlab-kube", "podlab-kubectl"];
-/// The one stage that even REQUIRE_ALL does not require: its tool takes minutes to compile.
+/// A stage that even REQUIRE_ALL does not require: its tool takes minutes to compile.
 const DENY: &str = "deny";
+/// Nor this one: it compares with one version of kubectl, which not every system has.
+const TERMINAL: &str = "terminal";
 /// How many seeds each scenario is run with.
 const SEEDS: &str = "20";
 /// The same for programs with a known mistake, and at most as many for mutants.
@@ -55,6 +57,7 @@ fn stages() -> Vec<Stage> {
         stage("lint", "the patterns' files, and their exercises", nothing, lint),
         stage("kubectl", "the real kubectl against a world", needs_kubectl, kubectl),
         stage("kube-rs", "a client written with kube-rs against a world", nothing, kube_rs),
+        stage(TERMINAL, "the page's kubectl against the real one, 1.32", needs_132, terminal),
         stage("browser", "a real browser on the page", needs_browser, browser),
         stage("exports", "exported traces in the tools that others wrote", needs_tshark, exports),
         stage("clippy", "lints, with warnings as errors", nothing, clippy),
@@ -95,7 +98,7 @@ pub fn run(names: &[String]) -> Result<()> {
         println!("\n==> {}: {}", stage.name, stage.what);
         let began = Instant::now();
         let outcome = match (stage.needs)() {
-            Some(missing) if stage.name == DENY => Outcome::Absent(missing),
+            Some(missing) if [DENY, TERMINAL].contains(&stage.name) => Outcome::Absent(missing),
             Some(missing) => Outcome::Skipped(missing),
             None => match (stage.run)() {
                 Ok(count) => Outcome::Ran(count),
@@ -169,6 +172,22 @@ fn needs_pika() -> Option<String> {
     let there = python.status().is_ok_and(|s| s.success());
     (!there)
         .then(|| "python3 has no pika: apt-get install python3-pika, or pip install pika".into())
+}
+
+/// kubectl 1.32: `$KUBECTL_132`, or one on the PATH.
+fn kubectl_132() -> Option<PathBuf> {
+    let named = env::var_os("KUBECTL_132").map(PathBuf::from);
+    let there = ["kubectl.1.32", "kubectl"].iter().filter_map(|n| shell::find(n));
+    named.into_iter().chain(there).find(|path| {
+        let version = Command::new(path).args(["version", "--client", "-o", "json"]).output();
+        version.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("\"v1.32."))
+    })
+}
+
+fn needs_132() -> Option<String> {
+    kubectl_132()
+        .is_none()
+        .then(|| "kubectl 1.32 is not installed: set KUBECTL_132 to its path".into())
 }
 
 fn needs_tshark() -> Option<String> {
@@ -335,6 +354,16 @@ fn kube_rs() -> Result<Count> {
     let mut test = cargo(&["test", "--manifest-path", KUBE_RS]);
     test.arg("--target-dir").arg(paths::root().join("target/kube-rs"));
     test.env("PODLAB", built()?);
+    counted(test)
+}
+
+fn terminal() -> Result<Count> {
+    let mut test =
+        cargo(&["test", "--workspace", "--test", "real_kubectl", "--", "--include-ignored"]);
+    test.env("PODLAB", built()?);
+    if let Some(path) = kubectl_132() {
+        test.env("KUBECTL_132", path);
+    }
     counted(test)
 }
 

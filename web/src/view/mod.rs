@@ -12,6 +12,7 @@
 //! - [`practice`]: the exercises, [`exercise`]: one of them, with its [`editor`]
 //! - [`why`]: why a message went where it went, and the same once more
 //! - [`deeds`]: what can be done to a thing, in its [`menu`]; [`object`]: an object as YAML
+//! - [`terminal`]: kubectl, typed
 //! - [`lists`]: messages, logs, events; [`lesson`]: the lesson
 //! - [`inspector`]: one thing, looked at closely; [`payload`]: bytes in several forms
 
@@ -36,6 +37,7 @@ pub mod pod;
 pub mod practice;
 pub mod spoken;
 pub mod stage;
+pub mod terminal;
 pub mod transport;
 pub mod why;
 pub mod world;

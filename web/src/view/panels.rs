@@ -15,9 +15,10 @@ use crate::view::inspector::Selection;
 use crate::view::lesson::Lesson;
 use crate::view::lists::Rows;
 use crate::view::practice::Practice;
+use crate::view::terminal::Terminal;
 
 /// The panels, in their order.
-const ORDER: [&str; 5] = ["lesson", "practice", "messages", "logs", "events"];
+const ORDER: [&str; 6] = ["lesson", "practice", "messages", "logs", "events", "terminal"];
 
 /// What is shown in them.
 #[derive(Properties, PartialEq)]
@@ -57,7 +58,7 @@ pub fn Panels(props: &Props) -> Html {
     let t = ui.t();
     let at = ORDER.iter().position(|p| *p == props.panel).unwrap_or(0);
     let tab = |(i, name): (usize, &'static str)| {
-        let text = [t.lesson, t.practice, t.messages, t.logs, t.events][i];
+        let text = [t.lesson, t.practice, t.messages, t.logs, t.events, t.terminal][i];
         let onclick = props.turn.reform(move |_: MouseEvent| name);
         html! { <button role="tab" id={format!("tab-{name}")} aria-selected={(i == at).to_string()} aria-controls="panel" data-testid={format!("tab-{name}")}
         tabindex={if i == at { "0" } else { "-1" }} {onclick}>{ text }</button> }
@@ -84,6 +85,7 @@ pub fn Panels(props: &Props) -> Html {
         "messages" => list(List::Messages),
         "logs" => list(List::Logs),
         "events" => list(List::Events),
+        "terminal" => html! {},
         _ => {
             let tag = ui.choices.lang.tag();
             let text = |p: &Value| {
@@ -100,7 +102,7 @@ pub fn Panels(props: &Props) -> Html {
     html! {
         <aside class="side" aria-label={t.panels}>
             <div class="tabs" role="tablist" aria-label={t.panels} {onkeydown}>{ for ORDER.into_iter().enumerate().map(tab) }</div>
-            <div id="panel" class="panel" role="tabpanel" aria-labelledby={format!("tab-{}", ORDER[at])}>{ panel }</div>
+            <div id="panel" class="panel" role="tabpanel" aria-labelledby={format!("tab-{}", ORDER[at])}>{ panel }<Terminal world={props.address.world.clone()} shown={ORDER[at] == "terminal"} /></div>
         </aside>
     }
 }

@@ -364,6 +364,22 @@ pub fn autoscaler(w: &mut Writer, o: &Value) {
     }
 }
 
+/// A ResourceQuota.
+pub fn quota(w: &mut Writer, o: &Value) {
+    w.write(0, format!("Name:\t{}", text(&o["metadata"]["name"])));
+    w.write(0, format!("Namespace:\t{}", text(&o["metadata"]["namespace"])));
+    let scopes: Vec<&str> = list(&o["spec"]["scopes"]).iter().map(text).collect();
+    if !scopes.is_empty() {
+        w.write(0, format!("Scopes:\t{}", scopes.join(", ")));
+    }
+    w.write(0, "Resource\tUsed\tHard");
+    w.write(0, "--------\t----\t----");
+    for (what, hard) in texts(&o["status"]["hard"]) {
+        let used = text(&o["status"]["used"][what]);
+        w.write(0, format!("{what}\t{}\t{hard}", if used.is_empty() { "0" } else { used }));
+    }
+}
+
 /// A Role or ClusterRole.
 pub fn role(w: &mut Writer, o: &Value) {
     w.write(0, format!("Name:\t{}", text(&o["metadata"]["name"])));
@@ -377,8 +393,8 @@ pub fn role(w: &mut Writer, o: &Value) {
     for rule in list(&o["rules"]) {
         for urls in list(&rule["nonResourceURLs"]) {
             lines.push((
-                String::new(),
-                format!("[{}]\t[]\t[{}]", text(urls), words(&rule["verbs"])),
+                format!("[{}],[],[],{}", words(&rule["verbs"]), text(urls)),
+                format!("\t[{}]\t[]\t[{}]", text(urls), words(&rule["verbs"])),
             ));
         }
         for group in list(&rule["apiGroups"]) {
@@ -393,13 +409,16 @@ pub fn role(w: &mut Writer, o: &Value) {
                     name += &format!("/{sub}");
                 }
                 let names = words(&rule["resourceNames"]);
-                lines.push((name, format!("[]\t[{names}]\t[{}]", words(&rule["verbs"]))));
+                let verbs = words(&rule["verbs"]);
+                // As kubectl sorts rules: by their texts in Go.
+                let key = format!("[{verbs}],[{}],[{}],[{names}]", text(group), text(resource));
+                lines.push((key, format!("{name}\t[]\t[{names}]\t[{verbs}]")));
             }
         }
     }
     lines.sort();
-    for (name, rest) in lines {
-        w.write(1, format!("{name}\t{rest}"));
+    for (_, line) in lines {
+        w.write(1, line);
     }
 }
 

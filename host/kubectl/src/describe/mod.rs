@@ -88,6 +88,10 @@ async fn describe(k: &mut Kubectl<'_>, args: &Args, one: &Found) -> Result<Strin
             with_events = false;
         }
         ("", "ConfigMap") => config::config_map(&mut w, o),
+        ("", "ResourceQuota") => {
+            config::quota(&mut w, o);
+            with_events = false;
+        }
         ("", "Secret") => {
             config::secret(&mut w, o);
             with_events = false;

@@ -129,10 +129,11 @@ fn reached(slices: &[Value], port: &str) -> String {
             }
         }
     }
+    let many = all.len() >= 3;
     let more = all.len().saturating_sub(3);
     all.truncate(3);
     let text = all.join(",");
-    if more > 0 { format!("{text} + {more} more...") } else { text }
+    if many { format!("{text} + {more} more...") } else { text }
 }
 
 /// An Endpoints object.

@@ -189,7 +189,9 @@ pub async fn scale(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
         let path = format!("{}/scale", one.path());
         let answer = k.client.read(&path, "application/json").await?;
         if answer.status == 404 {
-            failures.push(Failure::new(format!("could not find the requested resource")));
+            let text =
+                "Error from server (NotFound): the server could not find the requested resource";
+            failures.push(Failure::plain(text));
             continue;
         }
         let mut scale = answer.json("")?;

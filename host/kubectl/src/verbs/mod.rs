@@ -5,9 +5,13 @@
 pub mod apply;
 pub mod change;
 pub mod create;
+pub mod diff;
+pub mod explain;
+pub mod expose;
 pub mod get;
 pub mod info;
 pub mod inside;
 pub mod nodes;
 pub mod rollout;
+pub mod set;
 pub mod wait;

@@ -334,9 +334,10 @@ pub async fn taint(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
         let (left, effect) = text.rsplit_once(':').ok_or_else(|| invalid(text))?;
         let (key, value) = left.split_once('=').unwrap_or((left, ""));
         if !["NoSchedule", "PreferNoSchedule", "NoExecute"].contains(&effect) {
-            return Err(Failure::new(format!(
-                "invalid taint effect: {effect}, unsupported taint effect"
-            )));
+            return Err(Failure::usage(
+                "kubectl taint",
+                format!("invalid taint effect: {effect}, unsupported taint effect"),
+            ));
         }
         add.push((key.to_owned(), value.to_owned(), effect.to_owned()));
     }

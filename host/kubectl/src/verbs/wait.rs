@@ -60,7 +60,7 @@ pub async fn run(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
     let mut found;
     let mut waited = 0;
     loop {
-        let (now, failures) = objects(k, args, selection.clone_targets()).await;
+        let (now, failures) = objects(k, args, selection.clone()).await;
         let all_missing = failures.iter().all(Failure::is_not_found);
         match (&goal, failures.is_empty()) {
             (Goal::Create, false) if all_missing && waited < timeout => {
@@ -124,16 +124,6 @@ pub async fn run(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
         }
     }
     Failure::all(failures).map_or(Ok(()), Err)
-}
-
-impl crate::select::Selection {
-    fn clone_targets(&self) -> crate::select::Selection {
-        crate::select::Selection {
-            targets: self.targets.clone(),
-            single: self.single,
-            failures: self.failures.clone(),
-        }
-    }
 }
 
 fn met(goal: &Goal, one: &Found) -> Result<bool> {

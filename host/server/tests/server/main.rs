@@ -5,5 +5,6 @@ mod client;
 mod front;
 mod identities;
 mod streams;
+mod terminal;
 mod time;
 mod worlds;

@@ -16,7 +16,7 @@ use crate::client::{Server, server};
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Serves on a real port; `127.0.0.1:PORT`.
-async fn listen(server: &Server) -> String {
+pub async fn listen(server: &Server) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
     let router = server.router.clone();

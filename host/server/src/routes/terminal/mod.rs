@@ -130,21 +130,7 @@ impl Terminal {
         loop {
             tokio::select! {
                 biased;
-                // What was written before a command ended is sent before its end.
-                Some((error, bytes)) = written.recv() => {
-                    self.pass(error, bytes, &mut written, &waiting).await?;
-                }
-                code = wait(&mut running), if running.is_some() => {
-                    running = None;
-                    while let Ok((error, bytes)) = written.try_recv() {
-                        self.pass(error, bytes, &mut written, &waiting).await?;
-                    }
-                    self.send(&json!({"done": code})).await?;
-                }
-                answer = wait(&mut completing), if completing.is_some() => {
-                    completing = None;
-                    self.send(&answer).await?;
-                }
+                // What the user says counts first: the output of a command must not hold it up.
                 message = self.socket.recv() => {
                     let text = match message {
                         Some(Ok(Message::Text(text))) => text,
@@ -188,6 +174,21 @@ impl Terminal {
                     } else if asked["end"] == true {
                         let _ = self.typed.try_send(Typed::End);
                     }
+                }
+                // What was written before a command ended is sent before its end.
+                Some((error, bytes)) = written.recv() => {
+                    self.pass(error, bytes, &mut written, &waiting).await?;
+                }
+                code = wait(&mut running), if running.is_some() => {
+                    running = None;
+                    while let Ok((error, bytes)) = written.try_recv() {
+                        self.pass(error, bytes, &mut written, &waiting).await?;
+                    }
+                    self.send(&json!({"done": code})).await?;
+                }
+                answer = wait(&mut completing), if completing.is_some() => {
+                    completing = None;
+                    self.send(&answer).await?;
                 }
             }
         }
