@@ -26,7 +26,8 @@ fn pika_does_what_it_does_with_rabbitmq() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/amqp.py");
-    let python = Command::new("python3").arg(script).arg(ports[1].to_string()).output().unwrap();
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = Command::new(python).arg(script).arg(ports[1].to_string()).output().unwrap();
     let (said, error) =
         (String::from_utf8_lossy(&python.stdout), String::from_utf8_lossy(&python.stderr));
     assert!(python.status.success(), "{said}\n{error}");

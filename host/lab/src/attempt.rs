@@ -59,10 +59,7 @@ impl<'a> Attempt<'a> {
         for (name, text) in &files {
             let path = format!("work/{name}");
             if !overlaid.files.contains_key(&path) {
-                return Err(format!(
-                    "the exercise {} begins with no file {name:?}",
-                    exercise.slug
-                ));
+                return Err(format!("the exercise {} begins with no file {name:?}", exercise.slug));
             }
             if text.len() > MOST_BYTES {
                 return Err(format!("{name} is larger than {MOST_BYTES} bytes"));
@@ -227,14 +224,32 @@ spec:
     fn pattern() -> Pattern {
         let text = |s: &str| s.as_bytes().to_vec();
         let files = BTreeMap::from([
-            ("pattern.yaml".to_owned(), text("name: p\ntitle: {en: P, ja: P}\nsummary: {en: S, ja: S}\nfamily: single-node\ndifficulty: 1\nmanifests: []\n")),
-            ("exercises/first/exercise.yaml".into(), text("title: {en: T, ja: T}\ndifficulty: 1\nhints: [{en: a, ja: a}, {en: b, ja: b}, {en: c, ja: c}]\n")),
-            ("exercises/first/checks.yaml".into(), text("title: {en: T, ja: T}\napply: [work/web.yaml]\nsteps: [{sleep: 1s}]\nchecks: [{name: there, finally: \"pod('web').metadata.name == 'web'\"}]\n")),
+            (
+                "pattern.yaml".to_owned(),
+                text(
+                    "name: p\ntitle: {en: P, ja: P}\nsummary: {en: S, ja: S}\nfamily: single-node\ndifficulty: 1\nmanifests: []\n",
+                ),
+            ),
+            (
+                "exercises/first/exercise.yaml".into(),
+                text(
+                    "title: {en: T, ja: T}\ndifficulty: 1\nhints: [{en: a, ja: a}, {en: b, ja: b}, {en: c, ja: c}]\n",
+                ),
+            ),
+            (
+                "exercises/first/checks.yaml".into(),
+                text(
+                    "title: {en: T, ja: T}\napply: [work/web.yaml]\nsteps: [{sleep: 1s}]\nchecks: [{name: there, finally: \"pod('web').metadata.name == 'web'\"}]\n",
+                ),
+            ),
             ("exercises/first/task.en.md".into(), text("# T")),
             ("exercises/first/task.ja.md".into(), text("# T")),
             ("exercises/first/debrief.en.md".into(), text("# D")),
             ("exercises/first/debrief.ja.md".into(), text("# D")),
-            ("exercises/first/start/web.yaml".into(), text(&POD.replace("name: web}", "name: wbe}"))),
+            (
+                "exercises/first/start/web.yaml".into(),
+                text(&POD.replace("name: web}", "name: wbe}")),
+            ),
             ("exercises/first/solution/web.yaml".into(), text(POD)),
         ]);
         Pattern::read("p", files).expect("a pattern")
@@ -252,7 +267,10 @@ spec:
     #[test]
     fn what_the_api_server_refuses_is_told_with_its_place() {
         let found = mistakes(&POD.replace("image:", "imgae:"));
-        assert!(found.iter().any(|m| m.2 == "spec.containers[0].imgae" && m.3 == "unknown field"), "{found:?}");
+        assert!(
+            found.iter().any(|m| m.2 == "spec.containers[0].imgae" && m.3 == "unknown field"),
+            "{found:?}"
+        );
         let found = mistakes(&POD.replace("kind: Pod", "kind: Pdo"));
         assert!(found.iter().any(|m| m.2 == "kind"), "{found:?}");
         let found = mistakes(&format!("{POD}---\nkind: Service\n"));

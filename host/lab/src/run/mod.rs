@@ -124,12 +124,7 @@ impl Runner {
                 ..NodeOptions::named(&format!("node-{n}"))
             })
             .collect();
-        WorldOptions {
-            seed,
-            pattern: pattern.file.name.clone(),
-            nodes,
-            ..WorldOptions::default()
-        }
+        WorldOptions { seed, pattern: pattern.file.name.clone(), nodes, ..WorldOptions::default() }
     }
 
     fn begin<'a>(&self, pattern: &'a Pattern, scenario: &'a Scenario, seed: u64) -> Run<'a> {

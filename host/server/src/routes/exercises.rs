@@ -79,7 +79,10 @@ pub async fn one(
 fn sent(body: Json) -> Result<(Files, u64), ApiError> {
     let mut fields = body.fields(&["files", "seed"])?;
     let wrong = |message: &str| {
-        ApiError::bad(message, "Write for example {\"files\": {\"web.yaml\": \"apiVersion: v1...\"}}.")
+        ApiError::bad(
+            message,
+            "Write for example {\"files\": {\"web.yaml\": \"apiVersion: v1...\"}}.",
+        )
     };
     let seed = match fields.get("seed") {
         None => 1,
@@ -135,9 +138,9 @@ pub async fn world(
     let (files, seed) = sent(body)?;
     app.room()?;
     let live = attempt(app, which, files, move |app, _, attempt, images| {
-        let world = attempt.world(images, seed, now_nanos()).map_err(|e| {
-            ApiError::refused(e, "Correct the manifest: POST .../lint says where.")
-        })?;
+        let world = attempt
+            .world(images, seed, now_nanos())
+            .map_err(|e| ApiError::refused(e, "Correct the manifest: POST .../lint says where."))?;
         app.adopt(world, Speed::Rate(1.0))
     })
     .await?;
