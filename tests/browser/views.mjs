@@ -96,7 +96,6 @@ for (const lang of ["en", "ja"]) {
 
   await check(`${lang}: a container has a menu, by mouse and by keyboard, with the same as commands`, async () => {
     await testid(page, "view-picture").click();
-    await freeze(page, false);
     await testid(page, "container-log-saver").click({ button: "right" });
     const menu = testid(page, "menu");
     await menu.waitFor();
