@@ -69,10 +69,13 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
+/// What came of a check under each seed.
+type Seeds = Vec<(u64, Verdict)>;
+
 /// A row for each check of each scenario, over all seeds.
 fn verdicts(out: &mut String, reports: &[&Report]) {
     *out += "<h2>Verdicts</h2>\n<div class=\"scroll\"><table><thead><tr><th>Scenario</th><th>Check</th><th>Verdict</th><th class=\"n\">Pass</th><th class=\"n\">Fail</th><th class=\"n\">Unknown</th><th>First seed that did not pass</th></tr></thead><tbody>\n";
-    let mut rows: BTreeMap<(&str, &str, &str), Vec<(u64, Verdict)>> = BTreeMap::new();
+    let mut rows: BTreeMap<(&str, &str, &str), Seeds> = BTreeMap::new();
     for r in reports {
         for c in r.checks.iter().filter(|c| !c.goal) {
             let key = (r.pattern.as_str(), r.scenario.as_str(), c.name.as_str());
