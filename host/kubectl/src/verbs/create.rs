@@ -317,7 +317,7 @@ async fn job(k: &mut Kubectl<'_>, name: &str, args: &Args, command: &[String]) -
         let (kind, from) = from.split_once('/').unwrap_or(("", from));
         let resource = k.client.kind(kind).await?;
         if resource.kind != "CronJob" {
-            return Err(Failure::new(format!("from must be an existing cronjob")));
+            return Err(Failure::new("from must be an existing cronjob"));
         }
         let cron = k.client.get(&resource.path(&k.namespace_of(args), from)).await?;
         let template = &cron["spec"]["jobTemplate"];

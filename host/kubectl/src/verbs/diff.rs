@@ -47,7 +47,7 @@ pub async fn run(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
             let last = live["metadata"]["annotations"][super::apply::LAST].as_str().unwrap_or("");
             let original: Value = serde_json::from_str(last).unwrap_or_default();
             let strategic = is_builtin(&target.resource.group);
-            let patch = three_way(&original, &annotated(&given), &live, strategic);
+            let patch = three_way(&original, &given, &live, strategic);
             let kind = if strategic { super::change::STRATEGIC } else { super::change::MERGE };
             let made = k.client.write("PATCH", &with_query(&path, &query), kind, &patch).await?;
             k.warn(&made.warnings);

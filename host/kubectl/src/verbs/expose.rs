@@ -1,6 +1,6 @@
 //! `kubectl expose` and `kubectl autoscale`: objects that are made for others.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::create::{make, meta, pairs, resources};
 use crate::failure::{Failure, Result};

@@ -422,7 +422,7 @@ pub async fn events(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
     if !types.is_empty() {
         list.retain(|e| types.contains(&e["type"].as_str().unwrap_or("").to_lowercase()));
     }
-    list.sort_by(|a, b| last_seen(a).cmp(&last_seen(b)));
+    list.sort_by(|a, b| last_seen(a).cmp(last_seen(b)));
     let form = match args.get("output") {
         Some(text) => Some(format(text, false)?),
         None => None,
@@ -468,8 +468,7 @@ pub async fn events(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
 
 /// When an event was last seen.
 fn last_seen(event: &Value) -> &str {
-    let of = |v: &'_ Value| v.as_str().is_some();
-    if of(&event["series"]["lastObservedTime"]) {
+    if event["series"]["lastObservedTime"].is_string() {
         return event["series"]["lastObservedTime"].as_str().unwrap_or("");
     }
     event["lastTimestamp"].as_str().or(event["eventTime"].as_str()).unwrap_or("")

@@ -37,7 +37,7 @@ fn split(words: &[String], is_change: impl Fn(&String) -> bool) -> (&[String], &
 }
 
 /// Where an object has its pod.
-fn pod<'o>(one: &'o Found) -> Result<(&'static [&'static str], &'o Value)> {
+fn pod(one: &Found) -> Result<(&'static [&'static str], &Value)> {
     let spec = &one.object["spec"];
     Ok(match one.resource.kind.as_str() {
         "Pod" => (&["spec"], spec),
