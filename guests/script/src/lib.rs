@@ -72,20 +72,12 @@ pub async fn run(mut args: Args, stop: Flag) -> Result<(), String> {
     }
     let script = Rc::new(Script { path, engine, ast, state });
     let served = serve(&script, &args).await?;
+    timers(&script);
     script.body()?;
     let state = &script.state;
     if state.goes_on() {
         if state.ready.get().is_none() {
             state.ready.set(Some(true));
-        }
-        for (time, handler) in state.every.take() {
-            let script = script.clone();
-            spawn(async move {
-                loop {
-                    sleep(time).await;
-                    script.call("every", &handler, ()).await;
-                }
-            });
         }
         stop.wait().await;
     }
@@ -152,6 +144,24 @@ impl Script {
             }
         }
     }
+}
+
+/// Does what `every` asks for, also while the body waits.
+fn timers(script: &Rc<Script>) {
+    let script = script.clone();
+    spawn(async move {
+        loop {
+            for (time, handler) in script.state.new_timers().await {
+                let script = script.clone();
+                spawn(async move {
+                    loop {
+                        sleep(time).await;
+                        script.call("every", &handler, ()).await;
+                    }
+                });
+            }
+        }
+    });
 }
 
 /// Serves until SIGTERM; the flag is raised when the last request has been answered.

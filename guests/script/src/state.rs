@@ -26,8 +26,12 @@ pub struct State {
     pub args: Vec<String>,
     /// What answers requests.
     pub on_request: RefCell<Option<FnPtr>>,
-    /// What is done again and again.
-    pub every: RefCell<Vec<(Duration, FnPtr)>>,
+    /// What is to be done again and again, and has not been begun.
+    every: RefCell<Vec<(Duration, FnPtr)>>,
+    /// How many of those there have been.
+    timers: Cell<usize>,
+    /// Raised when there is another.
+    added: RefCell<Flag>,
     /// What is done at SIGTERM.
     pub on_stop: RefCell<Vec<FnPtr>>,
     /// What the program says of itself, if it does.
@@ -55,6 +59,8 @@ impl State {
             args,
             on_request: RefCell::default(),
             every: RefCell::default(),
+            timers: Cell::default(),
+            added: RefCell::default(),
             on_stop: RefCell::default(),
             ready: Cell::default(),
             seed: Cell::new(seed),
@@ -131,6 +137,33 @@ impl State {
 
     /// Whether there is a reason to go on when the body has ended.
     pub fn goes_on(&self) -> bool {
-        self.on_request.borrow().is_some() || !self.every.borrow().is_empty()
+        self.on_request.borrow().is_some() || self.timers.get() > 0
+    }
+
+    /// Adds what is to be done again and again.
+    ///
+    /// # Errors
+    /// If there are `most` already.
+    pub fn add_timer(&self, time: Duration, handler: FnPtr, most: usize) -> Result<(), String> {
+        if self.timers.get() >= most {
+            return Err(format!("there are at most {most} timers"));
+        }
+        self.timers.set(self.timers.get() + 1);
+        self.every.borrow_mut().push((time, handler));
+        self.added.borrow().raise();
+        Ok(())
+    }
+
+    /// The timers that have not been begun; waits for the first one.
+    pub async fn new_timers(&self) -> Vec<(Duration, FnPtr)> {
+        loop {
+            let new = self.every.take();
+            if !new.is_empty() {
+                return new;
+            }
+            let added = Flag::default();
+            self.added.replace(added.clone());
+            added.wait().await;
+        }
     }
 }

@@ -347,6 +347,23 @@ fn again_and_again() {
         sleep(Duration::from_millis(100)).await;
         let n: u32 = program.text("/").await.parse().unwrap();
         assert!((3..=15).contains(&n), "{n}");
+        // Also while the body waits, and from a handler.
+        let program = Running::start(
+            r#"
+            let n = 0;
+            let more = || { n += 100; };
+            every("10ms", || { n += 1; if n == 2 { every("5ms", more); } });
+            on_request(|req| `${n}`);
+            while sleep("5s") {}
+            "#,
+            &[],
+        );
+        program.ask("/healthz").await;
+        sleep(Duration::from_millis(150)).await;
+        let n: u32 = program.text("/").await.parse().unwrap();
+        assert!(n > 100, "{n}");
+        program.stop.raise();
+        assert_eq!(program.end().await, Ok(()));
     });
 }
 

@@ -22,11 +22,10 @@ pub fn register(engine: &mut Engine, state: &Rc<State>) {
     let own = state.clone();
     engine.register_fn("every", move |time: Dynamic, handler: FnPtr| -> Answer<()> {
         let time = duration(&time)?;
-        if time.is_zero() || own.every.borrow().len() >= MAX_HANDLERS {
-            return fail("every: the time is more than 0, and there are at most 100 of them");
+        if time.is_zero() {
+            return fail("every: 0 would never rest");
         }
-        own.every.borrow_mut().push((time, handler));
-        Ok(())
+        own.add_timer(time, handler, MAX_HANDLERS).or_else(fail)
     });
     let own = state.clone();
     engine.register_fn("on_stop", move |handler: FnPtr| -> Answer<()> {
