@@ -20,7 +20,9 @@ fn web(name: &str, script: &str, more: Value) -> Value {
 
 fn slice(c: &Cluster) -> Vec<String> {
     let all = c.store.list("endpointslices.discovery.k8s.io", Some("default"));
-    let endpoints = all.iter().flat_map(|s| s["endpoints"].as_array().unwrap());
+    // The API server's own slice has no pods.
+    let of_pods = all.iter().filter(|s| s["metadata"]["name"] != "kubernetes");
+    let endpoints = of_pods.flat_map(|s| s["endpoints"].as_array().unwrap());
     endpoints
         .map(|e| {
             let on = |f: &'static str| if e["conditions"][f] == true { f } else { "-" };
