@@ -182,7 +182,7 @@ pub(super) fn checks(setup: &Setup) -> Result<Vec<serde_json::Value>> {
 checks:
   - {name: kept, always: \"restarts('web', 'web') == 0\"}
   - {name: ready, after: m, always: \"ready('web')\"}
-  - {name: no-failure, on: event.kind == 'exit', count: {atMost: 0}}
+  - {name: no-failure, on: event.kind == 'exit' && event.code != 0, count: {atMost: 0}}
   - {name: through-the-sidecar, on: event.kind == 'connect' && event.pod == 'web', always: event.container != 'web'}
   - {name: answered, finally: \"requests('page').all(r, r.ok)\"}
   - {name: rate, checker: {successRate: {request: page, atLeast: 1.0}}}
