@@ -217,14 +217,14 @@ fn stateful_set(seed: u64) {
 
 #[test]
 fn a_stateful_set_never_has_two_pods_of_one_ordinal() {
-    for seed in 0..12 {
+    for seed in 0..40 {
         stateful_set(seed);
     }
 }
 
 #[test]
 fn daemons_end_up_one_a_node() {
-    for seed in 0..12 {
+    for seed in 0..40 {
         let mut rng = Rng::named(seed, "test/daemon-sets");
         let mut c = Cluster::with(seed, 3, Default::default());
         let mut s = workload("agent", 1, "stay");
