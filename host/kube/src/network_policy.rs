@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use podlab_net::{Denied, Flow};
+use podlab_net::{Denied, Flow, Policy};
 use podlab_sim::sync::channel;
 use podlab_trace::Verb;
 use serde_json::Value;
@@ -45,10 +45,9 @@ pub(crate) fn start(shared: &Arc<Shared>) {
             installed = !view.policies.is_empty();
             let rules = installed.then(|| Arc::new(view.compile()));
             shared.net.set_policy(rules.map(|rules| {
-                let decide: Arc<dyn Fn(&Flow) -> Result<(), Denied> + Send + Sync> =
-                    Arc::new(move |flow: &Flow| {
-                        rules.decide(flow.from_addr.ip(), flow.to_addr, flow.udp)
-                    });
+                let decide: Policy = Arc::new(move |flow: &Flow| {
+                    rules.decide(flow.from_addr.ip(), flow.to_addr, flow.udp)
+                });
                 decide
             }));
         }

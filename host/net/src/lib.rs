@@ -48,7 +48,7 @@ pub use errno::Errno;
 pub use link::{Link, LinkDefaults, LinkEnd, LinkEnds, LinkProps};
 pub use namespace::{Namespace, NamespaceSpec, Stack};
 pub use net::{Net, NetOptions};
-pub use policy::{Denied, Flow};
+pub use policy::{Denied, Flow, Policy};
 pub use service::{Service, ServicePort};
 pub use stream::{TcpListener, TcpStream};
 pub use tcp::{TcpOptions, TcpSocket};
