@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::apply::{annotated, is_builtin, patch::three_way, validation};
+use super::apply::{annotated, is_builtin, patch::three_way, remembered, validation};
 use crate::client::with_query;
 use crate::failure::{Failure, Result};
 use crate::flags::Args;
@@ -47,7 +47,9 @@ pub async fn run(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
             let last = live["metadata"]["annotations"][super::apply::LAST].as_str().unwrap_or("");
             let original: Value = serde_json::from_str(last).unwrap_or_default();
             let strategic = is_builtin(&target.resource.group);
-            let patch = three_way(&original, &given, &live, strategic);
+            // What is remembered stays as it is, and so do other annotations.
+            let wanted: Value = serde_json::from_str(&remembered(&given)).unwrap_or_default();
+            let patch = three_way(&original, &wanted, &live, strategic);
             let kind = if strategic { super::change::STRATEGIC } else { super::change::MERGE };
             let made = k.client.write("PATCH", &with_query(&path, &query), kind, &patch).await?;
             k.warn(&made.warnings);
