@@ -150,8 +150,11 @@ impl Monitor {
             return;
         }
         if let Some(on) = &self.check.on {
-            let value = evaluator.history().event(event);
             self.offered += 1;
+            if !on.may_concern(&event.kind) {
+                return;
+            }
+            let value = evaluator.history().event(event);
             // An event without the field asked for is not one of those meant.
             if on.holds(evaluator, Some(value.clone())) == Ok(true) {
                 match self.check.count {

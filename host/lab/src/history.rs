@@ -92,11 +92,11 @@ impl History {
             }
             Kind::Start { .. } => {
                 inner.running.insert(event.place);
-                changed.objects = true;
+                changed.pods = true;
             }
             Kind::Exit { .. } => {
                 inner.running.remove(&event.place);
-                changed.objects = true;
+                changed.pods = true;
             }
             Kind::Object { verb, object_kind, namespace, name, object, .. } => {
                 let key = (object_kind.clone(), namespace.clone(), name.clone());
@@ -105,7 +105,8 @@ impl History {
                 } else if let Ok(json) = serde_json::from_str(object) {
                     inner.objects.insert(key, from_json(&json));
                 }
-                changed.objects = true;
+                changed.pods = object_kind == "Pod";
+                changed.objects = !changed.pods;
             }
             _ => {}
         }

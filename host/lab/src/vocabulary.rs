@@ -49,6 +49,35 @@ pub static EVENTS: LazyLock<Vocabulary> = LazyLock::new(|| {
     }
 });
 
+/// The name of an event's kind, as `event.kind` has it.
+pub fn kind_of(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Place { .. } => "place",
+        Kind::Listen { .. } => "listen",
+        Kind::Unlisten { .. } => "unlisten",
+        Kind::Resolve { .. } => "resolve",
+        Kind::Connect { .. } => "connect",
+        Kind::Accept { .. } => "accept",
+        Kind::Refuse { .. } => "refuse",
+        Kind::Data { .. } => "data",
+        Kind::Shut { .. } => "shut",
+        Kind::Reset { .. } => "reset",
+        Kind::Close { .. } => "close",
+        Kind::Datagram { .. } => "datagram",
+        Kind::Message { .. } => "message",
+        Kind::File { .. } => "file",
+        Kind::Start { .. } => "start",
+        Kind::Exit { .. } => "exit",
+        Kind::Signal { .. } => "signal",
+        Kind::Log { .. } => "log",
+        Kind::Probe { .. } => "probe",
+        Kind::Object { .. } => "object",
+        Kind::Input { .. } => "input",
+        Kind::Fault { .. } => "fault",
+        Kind::Check { .. } => "check",
+    }
+}
+
 /// The end of a sentence about an unknown `word`: "; did you mean \"ready\"?" if one of `known` is
 /// near it, else a full stop.
 pub fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
@@ -188,6 +217,16 @@ mod tests {
             assert!(EVENTS.fields.contains(field), "{field} is not in {:?}", EVENTS.fields);
         }
         assert!(!EVENTS.fields.contains("body_len"));
+    }
+
+    #[test]
+    fn a_kind_is_named_as_the_event_model_names_it() {
+        let log = Kind::Log { stream: podlab_trace::Stream::Stdout, line: String::new() };
+        let start = Kind::Start { run: 1, image: String::new(), args: Vec::new() };
+        for kind in [log, start] {
+            let json = serde_json::to_value(&kind).unwrap();
+            assert!(json.get(kind_of(&kind)).is_some(), "{json}");
+        }
     }
 
     #[test]

@@ -59,7 +59,9 @@ impl Collector {
         let mut found = Vec::new();
         for (role, source) in self.checker.sources().into_iter().enumerate() {
             let Some(source) = source else { continue };
-            let Some(on) = &source.on else { continue };
+            let Some(on) = source.on.as_ref().filter(|on| on.may_concern(&event.kind)) else {
+                continue;
+            };
             let value = evaluator.history().event(event);
             if on.holds(evaluator, Some(value.clone())) == Ok(true) {
                 found.push((role, rows(evaluator, source, "event", value)));

@@ -46,12 +46,16 @@ pub struct Expression {
     /// What it looks at, so that it is not asked again when only other things changed.
     reads: Reads,
     names: Arc<Names>,
+    /// The kind of the only events of which it can hold.
+    kind: Option<Arc<str>>,
 }
 
 /// What an expression looks at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
-    /// Objects of the control plane.
+    /// Pods.
+    pub pods: bool,
+    /// Other objects of the control plane.
     pub objects: bool,
     /// Answers to requests.
     pub requests: bool,
@@ -64,25 +68,37 @@ pub struct Reads {
 impl Reads {
     /// Whether the two have something in common.
     pub fn overlaps(self, other: Reads) -> bool {
-        (self.objects && other.objects)
+        (self.pods && other.pods)
+            || (self.objects && other.objects)
             || (self.requests && other.requests)
             || (self.logs && other.logs)
             || (self.now && other.now)
     }
+
+    /// Takes in more.
+    pub fn add(&mut self, other: Reads) {
+        self.pods |= other.pods;
+        self.objects |= other.objects;
+        self.requests |= other.requests;
+        self.logs |= other.logs;
+        self.now |= other.now;
+    }
 }
 
 const FUNCTIONS: &[(&str, Reads)] = &{
-    const NONE: Reads = Reads { objects: false, requests: false, logs: false, now: false };
-    const OBJECTS: Reads = Reads { objects: true, ..NONE };
+    const NONE: Reads =
+        Reads { pods: false, objects: false, requests: false, logs: false, now: false };
+    const PODS: Reads = Reads { pods: true, ..NONE };
     const REQUESTS: Reads = Reads { requests: true, ..NONE };
     const LOGS: Reads = Reads { logs: true, ..NONE };
     [
-        ("pod", OBJECTS),
-        ("object", OBJECTS),
-        ("objects", OBJECTS),
-        ("ready", OBJECTS),
-        ("running", OBJECTS),
-        ("restarts", OBJECTS),
+        ("pod", PODS),
+        // Of which kind, its argument says.
+        ("object", NONE),
+        ("objects", NONE),
+        ("ready", PODS),
+        ("running", PODS),
+        ("restarts", PODS),
         ("requests", REQUESTS),
         ("last", REQUESTS),
         ("logs", LOGS),
@@ -137,9 +153,7 @@ impl Expression {
                 continue;
             }
             if let Some((_, r)) = FUNCTIONS.iter().find(|(f, _)| *f == name) {
-                reads.objects |= r.objects;
-                reads.requests |= r.requests;
-                reads.logs |= r.logs;
+                reads.add(*r);
             } else if !STANDARD.contains(&name) {
                 let known: Vec<_> =
                     FUNCTIONS.iter().map(|(f, _)| *f).chain(STANDARD.iter().copied()).collect();
@@ -154,10 +168,20 @@ impl Expression {
         let mut names = Names::default();
         names.visit(program.expression(), &mut Vec::new());
         names.check().map_err(|e| format!("in the expression `{source}`: {e}"))?;
+        reads.objects |= names.any_object;
+        reads.pods |= names.any_object;
+        for (_, kind) in names.calls.iter().filter(|(f, _)| f == "object" || f == "objects") {
+            if kind == "Pod" {
+                reads.pods = true;
+            } else {
+                reads.objects = true;
+            }
+        }
+        let kind = names::needed_kind(program.expression()).map(Arc::from);
         let mut program = program.expression().clone();
         in_order(&mut program);
         let program = Arc::new(program);
-        Ok(Expression { source: source.into(), program, reads, names: Arc::new(names) })
+        Ok(Expression { source: source.into(), program, reads, names: Arc::new(names), kind })
     }
 
     /// As it was written.
@@ -173,6 +197,11 @@ impl Expression {
     /// Whether it speaks of the event at hand.
     pub fn asks_event(&self) -> bool {
         self.names.free.contains("event")
+    }
+
+    /// Whether it can hold of an event of this kind at all, told without asking it.
+    pub fn may_concern(&self, kind: &podlab_trace::Kind) -> bool {
+        self.kind.as_deref().is_none_or(|k| k == crate::vocabulary::kind_of(kind))
     }
 
     /// Whether it speaks of the request at hand.
@@ -265,6 +294,35 @@ mod tests {
 
     fn value(source: &str) -> Result<Value, String> {
         Expression::compile(source)?.value(&Evaluator::new(History::default()), None)
+    }
+
+    #[test]
+    fn what_an_expression_looks_at_is_known_beforehand() {
+        let reads = |source: &str| Expression::compile(source).unwrap().reads();
+        let none = Reads::default();
+        let (pods, objects) = (Reads { pods: true, ..none }, Reads { objects: true, ..none });
+        assert_eq!(reads("ready('web')"), pods);
+        assert_eq!(reads("size(objects('Pod')) == 1"), pods);
+        assert_eq!(reads("object('Job', 'a') == null"), objects);
+        assert_eq!(
+            reads("['Pod', 'Job'].all(k, size(objects(k)) == 1)"),
+            Reads { pods: true, objects: true, ..none }
+        );
+        assert_eq!(reads("now > 1.0"), Reads { now: true, ..none });
+        assert_eq!(reads("true"), none);
+    }
+
+    #[test]
+    fn events_of_another_kind_are_told_without_asking() {
+        let log =
+            podlab_trace::Kind::Log { stream: podlab_trace::Stream::Stdout, line: String::new() };
+        let may = |source: &str| Expression::compile(source).unwrap().may_concern(&log);
+        assert!(may("event.kind == 'log' && event.line == ''"));
+        assert!(may("event.kind == 'log' || event.kind == 'signal'"));
+        assert!(may("event.kind != 'signal'"));
+        assert!(may("event.pod == 'web'"));
+        assert!(!may("event.pod == 'web' && event.kind == 'signal' && event.number == 9"));
+        assert!(!may("'signal' == event.kind"));
     }
 
     #[test]

@@ -18,6 +18,32 @@ pub(super) struct Names {
     fields: BTreeSet<String>,
     /// What `event.kind` is compared with.
     kinds: BTreeSet<String>,
+    /// Whether the kind of an `object` or of `objects` is not written out.
+    pub(super) any_object: bool,
+}
+
+/// The kind that an event must have for `e` to hold: what `event.kind` is compared with in a clause
+/// that must hold as well.
+pub(super) fn needed_kind(e: &IdedExpr) -> Option<String> {
+    let Expr::Call(call) = &e.expr else { return None };
+    let [a, b] = call.args.as_slice() else { return None };
+    match call.func_name.as_str() {
+        "_&&_" => needed_kind(a).or_else(|| needed_kind(b)),
+        "_==_" => compared_kind(a, b).or_else(|| compared_kind(b, a)),
+        _ => None,
+    }
+}
+
+/// The text of `event.kind == 'text'`.
+fn compared_kind(field: &IdedExpr, text: &IdedExpr) -> Option<String> {
+    match (&field.expr, &text.expr) {
+        (Expr::Select(s), Expr::Literal(LiteralValue::String(text)))
+            if s.field == "kind" && is_event(&s.operand, &[]) =>
+        {
+            Some(text.inner().to_owned())
+        }
+        _ => None,
+    }
 }
 
 impl Names {
@@ -39,6 +65,8 @@ impl Names {
                     call.args.first().map(|a| &a.expr)
                 {
                     self.calls.push((call.func_name.clone(), s.inner().to_owned()));
+                } else if matches!(call.func_name.as_str(), "object" | "objects") {
+                    self.any_object = true;
                 }
                 if let [a, b] = call.args.as_slice()
                     && (call.func_name == "_==_" || call.func_name == "_!=_")

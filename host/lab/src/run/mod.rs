@@ -11,7 +11,7 @@ use podlab_world::options::NodeOptions;
 use podlab_world::{Fault, Images, Recording, World, WorldOptions};
 
 use crate::check::Monitor;
-use crate::expression::{Evaluator, Expression};
+use crate::expression::{Evaluator, Expression, Reads};
 use crate::history::History;
 use crate::outside::Clients;
 use crate::pattern::Pattern;
@@ -73,6 +73,9 @@ struct Run<'a> {
     /// What was done so far.
     script: Vec<Step>,
     waiting: Option<Waiting<'a>>,
+    /// What has changed since the expression that is waited for was asked last; nothing if it
+    /// was not asked yet.
+    news: Option<Reads>,
     read: u64,
     coverage: BTreeMap<String, u64>,
     decisions: Vec<Decision>,
@@ -145,6 +148,7 @@ impl Runner {
             steps: scenario.steps.iter().collect(),
             script: Vec::new(),
             waiting: None,
+            news: None,
             read: 0,
             coverage: BTreeMap::new(),
             decisions: Vec::new(),
@@ -207,6 +211,7 @@ impl<'a> Run<'a> {
             self.read = last.seq;
             for event in &events {
                 let changed = self.evaluator.history().take(event);
+                self.heard(changed);
                 for monitor in &mut self.monitors {
                     monitor.look(&self.evaluator, event, changed);
                 }
@@ -214,14 +219,23 @@ impl<'a> Run<'a> {
         }
         let now = self.world.now().as_nanos();
         self.evaluator.history().advance(now);
+        self.heard(Reads { now: true, ..Reads::default() });
         for finished in self.clients.take(&mut self.world) {
             let changed = self.evaluator.history().finished(&finished);
+            self.heard(changed);
             for monitor in &mut self.monitors {
                 monitor.look_outside(&self.evaluator, changed, now);
             }
         }
         for load in self.loads.values_mut() {
             load.open.retain(|id| self.clients.is_pending(*id));
+        }
+    }
+
+    /// Something has changed.
+    fn heard(&mut self, changed: Reads) {
+        if let Some(news) = &mut self.news {
+            news.add(changed);
         }
     }
 

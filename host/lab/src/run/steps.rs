@@ -4,6 +4,7 @@ use podlab_sim::{Rng, Time};
 
 use super::load::{LoadState, load_total};
 use super::{Run, Waiting};
+use crate::expression::Reads;
 use crate::report::{Decision, Recovery};
 use crate::scenario::{FaultBudget, Step};
 
@@ -29,6 +30,17 @@ impl<'a> Run<'a> {
         }
         loop {
             if let Some(waiting) = &self.waiting {
+                // What nothing has touched since it was asked last still does not hold.
+                if let Waiting::Holds(expression, deadline)
+                | Waiting::Well(expression, _, deadline) = waiting
+                {
+                    if let Some(news) = self.news.replace(Reads::default())
+                        && now < *deadline
+                        && !expression.reads().overlaps(news)
+                    {
+                        return Ok(());
+                    }
+                }
                 let over = match waiting {
                     Waiting::Until(at) => *at <= now,
                     Waiting::Answer(id) => !self.clients.is_pending(*id),
@@ -79,6 +91,7 @@ impl<'a> Run<'a> {
             }
             let Some(step) = self.steps.pop_front() else { return Ok(()) };
             self.step(step, now)?;
+            self.news = None;
         }
     }
 
