@@ -31,15 +31,13 @@ impl<'a> Run<'a> {
         loop {
             if let Some(waiting) = &self.waiting {
                 // What nothing has touched since it was asked last still does not hold.
-                if let Waiting::Holds(expression, deadline)
-                | Waiting::Well(expression, _, deadline) = waiting
+                if let Waiting::Holds(expression, deadline) | Waiting::Well(expression, _, deadline) =
+                    waiting
+                    && let Some(news) = self.news.replace(Reads::default())
+                    && now < *deadline
+                    && !expression.reads().overlaps(news)
                 {
-                    if let Some(news) = self.news.replace(Reads::default())
-                        && now < *deadline
-                        && !expression.reads().overlaps(news)
-                    {
-                        return Ok(());
-                    }
+                    return Ok(());
                 }
                 let over = match waiting {
                     Waiting::Until(at) => *at <= now,
