@@ -200,7 +200,7 @@ fn targets(lint: &mut Lint<'_>, path: &str, scenario: &Scenario, declared: &Decl
     for fault in all_steps(&scenario.steps).into_iter().flat_map(faults) {
         let containers: fn(&Pods) -> &BTreeSet<String> = |p| &p.containers;
         let end = |name: &str| {
-            let known = matches!(name, "*" | "outside") || node(name);
+            let known = matches!(name, "*" | "api" | "outside") || node(name);
             match name.contains('/') {
                 true => declared.missing(name, containers),
                 false => (!known).then(|| {
@@ -334,6 +334,11 @@ checks:
             (
                 "{partition: {a: outside, b: default/web}}",
                 "{partition: {a: outside, b: node-9}}",
+                "no such node",
+            ),
+            (
+                "{partition: {a: default/web, b: api}}",
+                "{partition: {a: default/web, b: apis}}",
                 "no such node",
             ),
             (
