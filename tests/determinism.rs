@@ -42,6 +42,8 @@ fn twenty_seeds_twice_and_once_in_another_process() {
         .env("PODLAB_TEST_PRINT_DIGESTS", list)
         .env("TZ", "Asia/Tokyo")
         .env("LANG", "ja_JP.UTF-8")
+        // What programs are told of an error must not have the host's stack in it.
+        .env("RUST_BACKTRACE", "1")
         .current_dir(std::env::temp_dir())
         .output()
         .unwrap();

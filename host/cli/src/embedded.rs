@@ -97,6 +97,7 @@ pub fn images(engine: &Engine, added: &[String]) -> Result<Images, Problem> {
                 "An image is a WASI 0.2 component or a WASI 0.1 module: cargo build --target wasm32-wasip2.",
             )
         })?;
+        images.pin(name);
     }
     Ok(images)
 }

@@ -392,7 +392,7 @@ pub fn pattern_images(
     pattern: &Pattern,
 ) -> Result<Images, String> {
     let mut images = known.clone();
-    for (name, source) in &pattern.file.images {
+    for (name, source) in pattern.file.images.iter().filter(|(name, _)| !known.is_pinned(name)) {
         let result = if let Some(wasm) = pattern.files.get(source) {
             images.load(engine, name, wasm)
         } else {

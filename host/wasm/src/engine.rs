@@ -13,6 +13,7 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::random::WasiRandom;
 
 use crate::bindings::wasi as ours;
+use crate::host::errors::{Failing, errors};
 use crate::host::polls::{Polling, polls};
 use crate::host::{Context, Host, view};
 
@@ -216,7 +217,7 @@ fn link(l: &mut Linker<Context>) -> wasmtime::Result<()> {
     fn table(context: &mut Context) -> &mut ResourceTable {
         &mut context.table
     }
-    wasi::io::error::add_to_linker::<_, HasSelf<ResourceTable>>(l, table)?;
+    wasi::io::error::add_to_linker::<_, Failing>(l, errors)?;
     wasi::io::poll::add_to_linker::<_, Polling>(l, polls)?;
     wasi::io::streams::add_to_linker::<_, HasSelf<ResourceTable>>(l, table)?;
 

@@ -1,6 +1,6 @@
 //! The programs that containers can run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use podlab_wasm::{Engine, LoadError, Program};
@@ -32,6 +32,8 @@ pub struct Images {
     by_digest: BTreeMap<String, Arc<Image>>,
     /// Guests under the well-known names that they stand in for.
     stand_ins: BTreeMap<&'static str, Arc<Image>>,
+    /// Names that whoever started the process has given to images of their own.
+    pinned: BTreeSet<String>,
 }
 
 impl Images {
@@ -72,6 +74,16 @@ impl Images {
         let program = engine.load(wasm)?;
         self.add(Arc::new(Image::plain(name, wasm.into(), program)));
         Ok(())
+    }
+
+    /// Whatever a pattern says, this name stays with the image it has now.
+    pub fn pin(&mut self, name: &str) {
+        self.pinned.insert(name.into());
+    }
+
+    /// Whether a pattern may not give this name to another image.
+    pub fn is_pinned(&self, name: &str) -> bool {
+        self.pinned.contains(name)
     }
 
     /// Makes an image reachable by its digest only.

@@ -57,7 +57,12 @@ fn stages() -> Vec<Stage> {
         stage("lint", "the patterns' files, and their exercises", nothing, lint),
         stage("kubectl", "the real kubectl against a world", needs_kubectl, kubectl),
         stage("kube-rs", "a client written with kube-rs against a world", nothing, kube_rs),
-        stage(TERMINAL, "the page's kubectl against the real one, 1.32", needs_132, terminal),
+        stage(
+            TERMINAL,
+            "transcripts of a real cluster, and the page's kubectl against the real one, 1.32",
+            needs_132,
+            terminal,
+        ),
         stage("browser", "a real browser on the page", needs_browser, browser),
         stage("exports", "exported traces in the tools that others wrote", needs_tshark, exports),
         stage("clippy", "lints, with warnings as errors", nothing, clippy),
@@ -344,16 +349,7 @@ fn lint() -> Result<Count> {
 }
 
 fn kubectl() -> Result<Count> {
-    let mut test = cargo(&[
-        "test",
-        "--workspace",
-        "--test",
-        "kubectl",
-        "--test",
-        "golden",
-        "--",
-        "--include-ignored",
-    ]);
+    let mut test = cargo(&["test", "--workspace", "--test", "kubectl", "--", "--include-ignored"]);
     test.env("PODLAB", built()?);
     counted(test)
 }
@@ -366,9 +362,8 @@ fn kube_rs() -> Result<Count> {
 }
 
 fn terminal() -> Result<Count> {
-    let mut test =
-        cargo(&["test", "--workspace", "--test", "real_kubectl", "--", "--include-ignored"]);
-    test.env("PODLAB", built()?);
+    let mut test = cargo(&["test", "--workspace", "--test", "golden", "--test", "real_kubectl"]);
+    test.args(["--", "--include-ignored"]).env("PODLAB", built()?);
     if let Some(path) = kubectl_132() {
         test.env("KUBECTL_132", path);
     }

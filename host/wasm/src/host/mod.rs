@@ -1,6 +1,7 @@
 //! WASI as a world offers it: each interface over `sim`, `net` and `fs`.
 
 pub mod clocks;
+pub mod errors;
 pub mod files;
 pub mod polls;
 pub mod sockets;
