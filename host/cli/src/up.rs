@@ -1,5 +1,6 @@
 //! `podlab up`: the server.
 
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
@@ -151,8 +152,8 @@ async fn serve(app: Arc<App>, listener: TcpListener, place: &str, browser: bool)
         IpAddr::V6(ip) => format!("[{ip}]"),
     };
     let url = format!("http://{host}:{}/{place}", address.port());
-    println!("Podlab is at {url}");
-    println!("Press Ctrl-C to stop.");
+    // Whoever read the address may have closed the pipe since.
+    let _ = writeln!(std::io::stdout(), "Podlab is at {url}\nPress Ctrl-C to stop.");
     if !address.ip().is_loopback() {
         eprintln!("Anyone who reaches {address} can use this server.");
     }

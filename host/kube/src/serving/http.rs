@@ -422,7 +422,7 @@ mod tests {
             ("GET / HTTP/1.1\r\nHost: a\r\n", "more"),
             (
                 "GET /api HTTP/1.1\r\nHost: a\r\n\r\n",
-                "GET /api Known(0) keep=true token=None used=29",
+                "GET /api Known(0) keep=true token=None used=30",
             ),
             (
                 "GET http://a/api?x=1 HTTP/1.0\r\nAuthorization: bearer t\r\n\r\n",
