@@ -426,7 +426,7 @@ mod tests {
             ),
             (
                 "GET http://a/api?x=1 HTTP/1.0\r\nAuthorization: bearer t\r\n\r\n",
-                "GET /api Known(0) keep=false token=Some(\"t\") used=56",
+                "GET /api Known(0) keep=false token=Some(\"t\") used=58",
             ),
             (
                 "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\n",
