@@ -190,7 +190,7 @@ fn every_kubectl_executes_copies_and_forwards() {
     std::fs::write(&file, BOX).unwrap();
     up.ok(&["apply", "-f", file.to_str().unwrap()]);
     up.ok(&["wait", "--for=condition=Ready", "pod/box", "pod/web", "--timeout=60s"]);
-    let bytes: Vec<u8> = (0..200_000_u32).flat_map(|n| (n * n).to_le_bytes()).collect();
+    let bytes: Vec<u8> = (0..200_000_u32).flat_map(|n| n.wrapping_mul(n).to_le_bytes()).collect();
     let (there, back) = (up.home.path().join("there"), up.home.path().join("back"));
     std::fs::write(&there, &bytes).unwrap();
     for kubectl in kubectls() {

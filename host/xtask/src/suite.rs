@@ -185,11 +185,14 @@ fn python_with_pika() -> Option<&'static str> {
     })
 }
 
-/// kubectl 1.32: `$KUBECTL_132`, or one on the PATH.
+/// kubectl 1.32: `$KUBECTL_132`, or one on the PATH, or one beside a `kubectl` that starts the one
+/// of the server's version and says some things itself.
 fn kubectl_132() -> Option<PathBuf> {
     let named = env::var_os("KUBECTL_132").map(PathBuf::from);
+    let real = shell::find("kubectl").and_then(|path| path.canonicalize().ok());
+    let beside = real.map(|path| path.with_file_name("kubectl.1.32")).filter(|p| p.exists());
     let there = ["kubectl.1.32", "kubectl"].iter().filter_map(|n| shell::find(n));
-    named.into_iter().chain(there).find(|path| {
+    named.into_iter().chain(beside).chain(there).find(|path| {
         let version = Command::new(path).args(["version", "--client", "-o", "json"]).output();
         version.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("\"v1.32."))
     })

@@ -85,7 +85,8 @@ fn unified(old: &str, new: &str) -> String {
     while i < changed.len() {
         let begin = changed[i].saturating_sub(CONTEXT);
         let mut last = changed[i];
-        while i + 1 < changed.len() && changed[i + 1] - last <= 2 * CONTEXT {
+        // Hunks whose contexts touch are one.
+        while i + 1 < changed.len() && changed[i + 1] - last <= 2 * CONTEXT + 1 {
             i += 1;
             last = changed[i];
         }

@@ -79,8 +79,11 @@ pub async fn run(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
         }
     }
     let text = said.and_then(|s| s["description"].as_str()).or(inside["description"].as_str());
-    let text = text.filter(|t| !t.is_empty()).unwrap_or("<empty>");
-    out += &format!("DESCRIPTION:\n    {}\n", text.replace('\n', "\n    "));
+    out += "DESCRIPTION:\n";
+    match text.filter(|t| !t.is_empty()) {
+        Some(text) => out += &format!("{}\n    \n", wrapped(text, "    ")),
+        None => out += "    <empty>\n",
+    }
     let required: Vec<&str> =
         inside["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if let Some(properties) = inside["properties"].as_object() {
@@ -93,6 +96,28 @@ pub async fn run(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
     }
     k.print(out);
     Ok(())
+}
+
+/// Prose in lines of at most 76 characters, each after `margin`
+/// (`k8s.io/kubectl/pkg/explain/v2/funcs.go`).
+fn wrapped(text: &str, margin: &str) -> String {
+    let mut out: Vec<String> = Vec::new();
+    for paragraph in text.split('\n') {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > 76 {
+                out.push(format!("{margin}{line}"));
+                line = word.to_owned();
+            } else {
+                if !line.is_empty() {
+                    line.push(' ');
+                }
+                line.push_str(word);
+            }
+        }
+        out.push(format!("{margin}{line}"));
+    }
+    out.join("\n")
 }
 
 /// The schema behind a reference or in a list, and the reference's name.
@@ -176,7 +201,7 @@ fn list(
                 .as_str()
                 .filter(|t| !t.is_empty())
                 .unwrap_or("<no description>");
-            *out += &format!("{margin}  {}\n\n", text.replace('\n', &format!("\n{margin}  ")));
+            *out += &format!("{}\n\n", wrapped(text, &format!("{margin}  ")));
             continue;
         }
         let (inside, key) = resolved(schemas, schema);

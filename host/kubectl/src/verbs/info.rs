@@ -286,6 +286,16 @@ async fn pods(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
         k.client.get(&path).await?["items"].as_array().cloned().unwrap_or_default()
     };
     if items.is_empty() {
+        let path = if namespace.is_empty() {
+            "/api/v1/pods".to_owned()
+        } else {
+            format!("/api/v1/namespaces/{namespace}/pods")
+        };
+        let path = with_query(&path, &[("labelSelector", args.text("selector"))]);
+        // Where there are pods, it is the figures that are missing (`verifyEmptyMetrics`).
+        if k.client.get(&path).await?["items"].as_array().is_some_and(|pods| !pods.is_empty()) {
+            return Err(Failure::new("metrics not available yet"));
+        }
         if namespace.is_empty() {
             k.complain("No resources found");
         } else {
@@ -358,6 +368,9 @@ async fn nodes(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
         let path = with_query(base, &[("labelSelector", args.text("selector"))]);
         k.client.get(&path).await?["items"].as_array().cloned().unwrap_or_default()
     };
+    if items.is_empty() {
+        return Err(Failure::new("metrics not available yet"));
+    }
     let all = k.client.get("/api/v1/nodes").await?;
     let mut rows = Vec::new();
     for item in &items {
