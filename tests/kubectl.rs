@@ -220,8 +220,9 @@ fn every_kubectl_executes_copies_and_forwards() {
             .spawn()
             .unwrap();
         let mut said = String::new();
-        let stdout = forward.stdout.take().unwrap();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut said).unwrap();
+        // Kept open: kubectl says more when somebody connects, and a closed pipe would end it.
+        let mut stdout = std::io::BufReader::new(forward.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut stdout, &mut said).unwrap();
         let address =
             said.split_whitespace().find(|w| w.starts_with("127.0.0.1:")).map(str::to_owned);
         let answer = address.map(|address| {
