@@ -47,7 +47,9 @@ for (const walk of walks) {
     text += d;
     process.stdout.write(d);
   });
-  code ||= await new Promise((r) => run.on("close", r));
+  // Every walk is walked, whatever came of the one before.
+  const result = await new Promise((r) => run.on("close", r));
+  code ||= result;
 }
 server.kill("SIGTERM");
 rmSync(state, { recursive: true, force: true });
