@@ -21,10 +21,10 @@ impl Drop for Up {
 
 fn up() -> Up {
     let home = tempfile::tempdir().unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let podlab = std::env::var("PODLAB")
         .unwrap_or_else(|_| root().join("target/podlab").display().to_string());
-    let child = Command::new(podlab)
+    // It takes a free port itself: one that is looked for here may be another test's by then.
+    let mut child = Command::new(podlab)
         .args([
             "up",
             "--no-open",
@@ -33,14 +33,19 @@ fn up() -> Up {
             "--speed",
             "20",
             "--port",
-            &port.to_string(),
+            "0",
             "--state",
         ])
         .arg(home.path())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .spawn()
         .expect("target/podlab: run `cargo xtask build` first");
-    let server = format!("http://127.0.0.1:{port}/api/worlds/w1/kube");
+    let lines = std::io::BufReader::new(child.stdout.take().expect("it is piped"));
+    let address = std::io::BufRead::lines(lines)
+        .map_while(Result::ok)
+        .find_map(|line| Some(line.split_once("http://")?.1.split_once('/')?.0.to_owned()))
+        .expect("podlab says where it is");
+    let server = format!("http://{address}/api/worlds/w1/kube");
     let up = Up { child, server, home };
     let began = Instant::now();
     while !up.kubectl(&["version"]).status.success() {

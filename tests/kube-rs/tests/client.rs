@@ -2,7 +2,7 @@
 //! watchers, waiting, and a controller of its own.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,17 +39,22 @@ impl Drop for Up {
 impl Up {
     fn start() -> Up {
         let state = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/podlab");
         let podlab = std::env::var("PODLAB").unwrap_or_else(|_| built.into());
-        let child = Command::new(podlab)
+        // It takes a free port itself: one that is looked for here may be another test's by then.
+        let mut child = Command::new(podlab)
             .args(["up", "--no-open", "--pattern", "sidecar", "--speed", "10"])
-            .args(["--port", &port.to_string(), "--state"])
+            .args(["--port", "0", "--state"])
             .arg(state.path())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .expect("target/podlab: run `cargo xtask build` first");
-        let url = format!("http://127.0.0.1:{port}/api/worlds/w1/kube");
+        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let address = lines
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.split_once("http://")?.1.split_once('/')?.0.to_owned()))
+            .expect("podlab says where it is");
+        let url = format!("http://{address}/api/worlds/w1/kube");
         Up { child, url, _state: state }
     }
 
