@@ -1,12 +1,12 @@
 //! kubectl's verbs, over the API of a world: what a learner types in the page's terminal.
 //!
 //! What is printed, where, and with which exit code is what kubectl 1.32 does; a test compares
-//! them. A line may pipe into a few filters ([`line`]); nothing is a process of a machine.
+//! them. A line may pipe into a few filters ([`mod@line`]); nothing is a process of a machine.
 //!
 //! # Layout
 //! - [`transport`]: what is needed from outside; [`io`]: where output goes
-//! - [`line`]: a typed line: quotes, pipes, here-documents, filters; [`complete`]: completion
-//! - [`run`]: one command; [`verbs`]: each of them; `describe`: each kind, described
+//! - [`mod@line`]: a typed line: quotes, pipes, here-documents, filters; [`complete`]: completion
+//! - [`run()`]: one command; [`verbs`]: each of them; `describe`: each kind, described
 //! - [`flags`], [`failure`], [`client`], [`select`], [`manifest`]: what the verbs share
 //! - [`print`](mod@print): forms of output
 //!
