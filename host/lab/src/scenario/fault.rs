@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::span::{Span, millis};
 
-/// See [`Step::FaultFor`](super::Step::FaultFor).
+/// A fault that is mended after a while.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FaultFor {
@@ -19,7 +19,7 @@ pub struct FaultFor {
     pub duration: Span,
 }
 
-/// See [`Step::Faults`](super::Step::Faults). Spans count from this step.
+/// Faults at random within a budget. Spans count from this step.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FaultBudget {

@@ -50,7 +50,7 @@ pub enum Step {
     Recover(Recover),
 }
 
-/// See [`Step::Patch`].
+/// A change of one object.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Patch {
@@ -65,7 +65,7 @@ pub struct Patch {
     pub merge: serde_json::Value,
 }
 
-/// See [`Step::Scale`].
+/// A new number of replicas for one object.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Scale {
@@ -80,7 +80,8 @@ pub struct Scale {
     pub replicas: u32,
 }
 
-/// See [`Step::Tcp`]. Checks find the answer as that of any request; `ok` says that it came.
+/// A text sent over TCP from outside the cluster. Checks find the answer as that of any request;
+/// `ok` says that it came.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TcpRequest {
@@ -98,7 +99,7 @@ pub struct TcpRequest {
     pub timeout: Span,
 }
 
-/// See [`Step::Repeat`].
+/// Steps done several times.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Repeat {
@@ -108,7 +109,7 @@ pub struct Repeat {
     pub steps: Vec<Step>,
 }
 
-/// See [`Step::OneOf`].
+/// Lists of steps of which the seed chooses one.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct OneOf {
@@ -118,7 +119,7 @@ pub struct OneOf {
     pub choices: Vec<Vec<Step>>,
 }
 
-/// See [`Step::Recover`].
+/// The end of all faults, and what must hold again after it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Recover {
@@ -184,7 +185,7 @@ fn default_namespace() -> String {
     "default".into()
 }
 
-/// See [`Step::Wait`].
+/// What must hold before the next step begins.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Wait {
