@@ -236,3 +236,19 @@ pub fn page() -> Assets {
     });
     Assets::new(files)
 }
+
+/// The page in a folder, as `cargo xtask build --page` leaves it.
+///
+/// # Errors
+/// If the folder cannot be read, or has no page.
+pub fn page_of(dir: &Path) -> Result<Assets, Problem> {
+    let mut files = BTreeMap::new();
+    read_files(dir, "", &mut files)?;
+    if !files.contains_key("index.html") {
+        return Err(Problem::usage(
+            format!("{} has no index.html", dir.display()),
+            "Run `cargo xtask build --page`; it leaves the page in target/embed/web.",
+        ));
+    }
+    Ok(Assets::new(files.into_iter().map(|(path, data)| (path, Cow::Owned(data)))))
+}

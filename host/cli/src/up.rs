@@ -55,6 +55,9 @@ pub struct Args {
     /// Starts with the world of this recording, at its end: rewind it in the page.
     #[arg(long, value_name = "FILE", conflicts_with = "pattern")]
     recording: Option<PathBuf>,
+    /// Serves the page from this folder, read at the start: for work on the page itself.
+    #[arg(long, value_name = "DIR")]
+    page: Option<PathBuf>,
     /// Where recordings and compiled programs are kept [default: $XDG_STATE_HOME/podlab].
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -131,7 +134,8 @@ async fn start(args: Args) -> Done {
     let catalogue = embedded::catalogue(args.patterns.as_deref())?;
     let names = Names { allowed: args.allow_host.clone(), any_address: !args.listen.is_loopback() };
     let options = Options { names, state, ..Options::default() };
-    let app = App::new(engine, images, catalogue, embedded::page(), options);
+    let page = args.page.as_deref().map_or_else(|| Ok(embedded::page()), embedded::page_of)?;
+    let app = App::new(engine, images, catalogue, page, options);
     if let Some(pattern) = args.pattern.clone() {
         let new = NewWorld { pattern, seed: args.seed, speed: args.speed, epoch: None };
         app.create(new).map_err(|e| Problem::usage(e.message, e.remedy))?;
