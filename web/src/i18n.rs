@@ -94,6 +94,7 @@ texts! {
     empty_volume: "empty", "空";
     service: "Service", "Service";
     outside: "Outside", "外部";
+    control_plane: "Control plane", "コントロールプレーン";
     visitor: "this computer", "この PC";
     localhost: "localhost", "localhost";
     edge: "{} and {}: {} marks in view", "{} と {}:表示中の印 {} 個";

@@ -229,9 +229,13 @@ fn messages(layout: &Layout, a: &Spot, b: &Spot, service: Option<Rect>) -> Optio
             corners.extend(down);
         }
         None => {
-            corners.extend(ascent(layout, a, mb, ma + mb)?);
-            let mut down = ascent(layout, b, ma, ma + mb)?;
+            // Both climb to one lane, and meet on it.
+            let (mut up, mut down) =
+                (ascent(layout, a, mb, ma + mb)?, ascent(layout, b, ma, ma + mb)?);
+            up.pop();
+            down.pop();
             down.reverse();
+            corners.extend(up);
             corners.extend(down);
         }
     }
@@ -320,6 +324,26 @@ mod tests {
         let mut layout = Layout::new(columns);
         layout.extend(&state, &state.places.keys().copied().collect());
         (state, layout)
+    }
+
+    #[test]
+    fn no_line_turns_back_on_itself_above_the_nodes() {
+        let (state, layout) = stand(3);
+        let ids: Vec<PlaceId> = state.places.keys().copied().collect();
+        let mut seen = 0;
+        for (a, b) in ids.iter().flat_map(|a| ids.iter().map(move |b| (*a, *b))) {
+            let Some(line) = route(&layout, &state, &End::Place(a), &End::Place(b), "") else {
+                continue;
+            };
+            for w in line.points.windows(3) {
+                if w.iter().all(|p| p.1 < layout.lanes() + 26.0) {
+                    let (before, after) = (w[1].0 - w[0].0, w[2].0 - w[1].0);
+                    assert!(before * after >= -1e-6, "{a:?} to {b:?}: {w:?}");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 20, "{seen}");
     }
 
     #[test]

@@ -59,7 +59,14 @@ pub fn Panels(props: &Props) -> Html {
     let at = ORDER.iter().position(|p| *p == props.panel).unwrap_or(0);
     let tab = |(i, name): (usize, &'static str)| {
         let text = [t.lesson, t.practice, t.messages, t.logs, t.events, t.terminal][i];
-        let onclick = props.turn.reform(move |_: MouseEvent| name);
+        let turn = props.turn.clone();
+        let onclick = Callback::from(move |_: MouseEvent| {
+            turn.emit(name);
+            if name == "terminal" {
+                // What is typed next is meant for it: letters are keys of the page elsewhere.
+                Timeout::new(0, || focus("terminal-line")).forget();
+            }
+        });
         html! { <button role="tab" id={format!("tab-{name}")} aria-selected={(i == at).to_string()} aria-controls="panel" data-testid={format!("tab-{name}")}
         tabindex={if i == at { "0" } else { "-1" }} {onclick}>{ text }</button> }
     };

@@ -84,7 +84,7 @@ pub fn Stage(props: &Props) -> Html {
         let (onclick, onkeydown) = pick(choice.clone());
         html! { <g class={classes!("chip", if service { "service" } else { "outside" }, service.then(|| is(&choice)).flatten())}>
             { rect(r, if service { 8.0 } else { 18.0 }, "chipframe") }
-            <text x={n(r.cx())} y={n(r.y + 16.0)} text-anchor="middle" class="kind">{ if service { t.service } else { t.outside } }</text>
+            <text x={n(r.cx())} y={n(r.y + 16.0)} text-anchor="middle" class="kind">{ if service { t.service } else if name == "kube-apiserver" { t.control_plane } else { t.outside } }</text>
             <text x={n(r.cx())} y={n(r.y + 30.0)} text-anchor="middle">{ label.clone() }</text>
             if service {
                 <rect class="hit" x={n(r.x)} y={n(r.y)} width={n(r.w)} height={n(r.h)} rx="8" role="button" tabindex="0" aria-label={format!("{} {label}", t.service)}
