@@ -9,7 +9,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use podlab_net::{Denied, Flow, Policy};
-use podlab_sim::sync::channel;
 use podlab_trace::Verb;
 use serde_json::Value;
 
@@ -21,13 +20,8 @@ use crate::store::watch::Change;
 
 /// Follows the policies and what they select.
 pub(crate) fn start(shared: &Arc<Shared>) {
-    let (changes, mut inbox) = channel();
-    for kind in ["namespaces", "networkpolicies.networking.k8s.io", "nodes", "pods"] {
-        let (changes, mut informer) = (changes.clone(), shared.store.informer(kind));
-        shared
-            .sim
-            .spawn(async move { while changes.send((kind, informer.next().await)).is_ok() {} });
-    }
+    let mut inbox =
+        shared.store.changes(&["namespaces", "networkpolicies.networking.k8s.io", "nodes", "pods"]);
     let shared = shared.clone();
     shared.clone().sim.spawn(async move {
         let mut view = View::default();

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use podlab_net::{Service, ServicePort};
-use podlab_sim::sync::channel;
 use podlab_trace::Verb;
 use serde_json::Value;
 
@@ -18,13 +17,7 @@ use crate::store::watch::Change;
 
 /// Brings Services and slices to the nodes, each after the delay, and into the name server.
 pub(crate) fn start(shared: &Arc<Shared>) {
-    let (changes, mut inbox) = channel();
-    for kind in ["endpointslices.discovery.k8s.io", "services"] {
-        let (changes, mut informer) = (changes.clone(), shared.store.informer(kind));
-        shared
-            .sim
-            .spawn(async move { while changes.send((kind, informer.next().await)).is_ok() {} });
-    }
+    let mut inbox = shared.store.changes(&["endpointslices.discovery.k8s.io", "services"]);
     let shared = shared.clone();
     shared.clone().sim.spawn(async move {
         let mut view = View::default();

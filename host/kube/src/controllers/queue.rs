@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podlab_sim::Time;
-use podlab_sim::sync::channel;
 
 use super::{Context, Controller, Key, Next};
 use crate::control_plane::Shared;
@@ -24,12 +23,7 @@ pub(crate) fn start<C: Controller>(shared: &Arc<Shared>, mut controller: C) {
     let store = shared.store.acting_at(place).shaken();
     let events = Recorder::new(&store, C::NAME, "");
     let context = Context { store, events, shared: shared.clone() };
-    let (changes, mut inbox) = channel();
-    for kind in controller.kinds() {
-        let (changes, mut informer) = (changes.clone(), shared.store.informer(kind));
-        sim.spawn(async move { while changes.send((kind, informer.next().await)).is_ok() {} });
-    }
-    drop(changes);
+    let mut inbox = shared.store.changes(&controller.kinds());
     let trace = shared.trace.clone();
     sim.clone().spawn(async move {
         // Keys that wait for a time, and the wait after each one's last failure.

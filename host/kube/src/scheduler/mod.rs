@@ -16,7 +16,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use podlab_sim::sync::channel;
 use podlab_trace::Verb;
 use serde_json::{Value, json};
 
@@ -52,13 +51,8 @@ pub(crate) fn start(shared: &Arc<Shared>) {
         scheduler.cluster.nodes.entry(name).or_default().object = Some(object);
     }
     // Both kinds of changes come through one queue, in the order in which they happened.
-    let (changes, mut inbox) = channel();
-    for kind in ["nodes", "pods", "persistentvolumeclaims", "persistentvolumes"] {
-        let (changes, mut informer) = (changes.clone(), shared.store.informer(kind));
-        shared
-            .sim
-            .spawn(async move { while changes.send((kind, informer.next().await)).is_ok() {} });
-    }
+    let mut inbox =
+        shared.store.changes(&["nodes", "pods", "persistentvolumeclaims", "persistentvolumes"]);
     let trace = shared.trace.clone();
     shared.sim.spawn(async move {
         let mut first = inbox.recv().await;

@@ -40,7 +40,7 @@ mod write;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use podlab_sim::sync::Signal;
+use podlab_sim::sync::{Receiver, Signal, channel};
 use podlab_sim::{Handle, Rng};
 use podlab_trace::{Kind as TraceKind, PlaceId, Trace, Verb};
 use serde_json::Value;
@@ -367,6 +367,18 @@ impl Store {
     /// Every object of a kind and then its changes, without ever expiring.
     pub fn informer(&self, resource: &str) -> Informer {
         Informer::new(self, resource)
+    }
+
+    /// What there is of several kinds and then its changes, in the order in which they happened,
+    /// each with its kind.
+    pub fn changes(&self, kinds: &[&'static str]) -> Receiver<(&'static str, Arc<Change>)> {
+        let (changes, inbox) = channel();
+        for kind in kinds.iter().copied() {
+            let (changes, mut informer) = (changes.clone(), self.informer(kind));
+            self.sim
+                .spawn(async move { while changes.send((kind, informer.next().await)).is_ok() {} });
+        }
+        inbox
     }
 
     fn change_after(&self, resource: &str, after: u64) -> Result<Option<Arc<Change>>, Error> {

@@ -3,31 +3,14 @@
 use base64::Engine as _;
 use serde_json::Value;
 
+use super::labels::head;
 use super::labels::{annotations, labels, selector_or};
 use super::time;
+use super::values::{list, plain, text};
 use super::writer::Writer;
 use crate::client::with_query;
 use crate::failure::Result;
 use crate::kubectl::{Kubectl, texts};
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("")
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn head(w: &mut Writer, o: &Value) {
-    w.write(0, format!("Name:\t{}", text(&o["metadata"]["name"])));
-    w.write(0, format!("Namespace:\t{}", text(&o["metadata"]["namespace"])));
-    labels(w, "Labels", &o["metadata"]["labels"]);
-    annotations(w, "Annotations", &o["metadata"]["annotations"]);
-}
 
 /// A ConfigMap.
 pub fn config_map(w: &mut Writer, o: &Value) {

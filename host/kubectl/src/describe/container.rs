@@ -3,11 +3,8 @@
 use serde_json::Value;
 
 use super::time;
+use super::values::text;
 use super::writer::Writer;
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("")
-}
 
 /// Describes a list of containers; `statuses` is null for templates.
 pub fn describe(

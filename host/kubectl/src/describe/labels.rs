@@ -2,8 +2,18 @@
 
 use serde_json::Value;
 
+use super::values::text;
 use super::writer::Writer;
 use crate::kubectl::texts;
+
+/// What most descriptions begin with: name, namespace, labels, annotations.
+pub fn head(w: &mut Writer, o: &Value) {
+    let meta = &o["metadata"];
+    w.write(0, format!("Name:\t{}", text(&meta["name"])));
+    w.write(0, format!("Namespace:\t{}", text(&meta["namespace"])));
+    labels(w, "Labels", &meta["labels"]);
+    annotations(w, "Annotations", &meta["annotations"]);
+}
 
 /// Labels, one on each line.
 pub fn labels(w: &mut Writer, title: &str, value: &Value) {

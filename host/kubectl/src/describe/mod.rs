@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - here: which kind is described how; events; [`writer`]: lines with tabs and levels
-//! - [`labels`]: labels, annotations, selectors; [`quantity`]: amounts
+//! - [`labels`]: labels, annotations, selectors; [`quantity`]: amounts; [`values`]: reading JSON
 //! - [`pod`], [`container`], [`volume`]: pods and what is in them
 //! - [`workload`]: Deployment and its kin, Jobs; [`network`]: Services and their kin
 //! - [`node`]; [`config`]: ConfigMap, Secret, ...; [`generic`]: all the others
@@ -15,6 +15,7 @@ pub mod network;
 pub mod node;
 pub mod pod;
 pub mod quantity;
+pub mod values;
 pub mod volume;
 pub mod workload;
 pub mod writer;

@@ -2,35 +2,14 @@
 
 use serde_json::Value;
 
+use super::labels::head;
 use super::labels::{annotations, joined, labels, selector_or};
 use super::time;
+use super::values::{list, plain, text, words};
 use super::writer::Writer;
 use crate::client::with_query;
 use crate::failure::Result;
 use crate::kubectl::Kubectl;
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("")
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn words(value: &Value) -> Vec<&str> {
-    list(value).iter().map(text).collect()
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn head(w: &mut Writer, o: &Value) {
-    w.write(0, format!("Name:\t{}", text(&o["metadata"]["name"])));
-    w.write(0, format!("Namespace:\t{}", text(&o["metadata"]["namespace"])));
-    labels(w, "Labels", &o["metadata"]["labels"]);
-    annotations(w, "Annotations", &o["metadata"]["annotations"]);
-}
 
 /// A Service.
 ///

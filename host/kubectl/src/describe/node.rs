@@ -5,15 +5,12 @@ use serde_json::Value;
 use super::labels::{annotations, labels};
 use super::quantity::Quantity;
 use super::time;
+use super::values::text;
 use super::writer::Writer;
 use crate::client::with_query;
 use crate::failure::Result;
 use crate::kubectl::{Kubectl, texts};
 use crate::print::age;
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("")
-}
 
 /// A node.
 ///

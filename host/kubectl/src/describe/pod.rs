@@ -3,12 +3,9 @@
 use serde_json::Value;
 
 use super::labels::{annotations, labels, selector_or};
+use super::values::text;
 use super::writer::Writer;
 use super::{container, time, volume};
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("")
-}
 
 /// Describes a pod, without its events.
 pub fn describe(w: &mut Writer, o: &Value) {

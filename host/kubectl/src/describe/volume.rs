@@ -2,11 +2,8 @@
 
 use serde_json::Value;
 
+use super::values::text;
 use super::writer::Writer;
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("")
-}
 
 /// Describes a pod's volumes.
 pub fn describe(w: &mut Writer, volumes: &Value, space: usize) {

@@ -5,16 +5,13 @@ use serde_json::Value;
 use super::labels::{
     annotations, annotations_at, joined, labels, multiline, selector, selector_or,
 };
+use super::values::text;
 use super::writer::Writer;
 use super::{container, pod, time, volume};
 use crate::client::with_query;
 use crate::failure::Result;
 use crate::kubectl::Kubectl;
 use crate::print::age;
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("")
-}
 
 fn number(value: &Value) -> i64 {
     value.as_i64().unwrap_or(0)
