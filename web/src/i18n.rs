@@ -142,7 +142,15 @@ texts! {
     speed_max: "max", "最大";
     lagging: "This machine cannot keep up with that speed.", "このマシンではその速さに追いつけません。";
     view_live: "You see the present", "現在を表示中";
-    view_back: "Looking back: the view is {} behind", "過去を表示中:{} 前";
+    speed_times: "{} real time", "実時間の {}";
+    speed_endless: "As fast as this machine can", "このマシンの全速力";
+    speed_once_running: "{} once the world runs; now it is frozen", "動き出したら {}(いまは世界が停止中)";
+    view_live_frozen: "You see the frozen present", "停止中の現在を表示しています";
+    view_paused_running: "View paused {} behind; the world runs on", "表示だけ一時停止中({} 前)。世界は進んでいます";
+    view_plays_running: "View plays {} behind; the world runs on", "{} 前から再生中。世界は進んでいます";
+    view_paused_frozen: "View paused {} before the frozen present", "停止中の現在より {} 前を表示しています";
+    view_plays_frozen: "View plays, {} before the frozen present", "停止中の現在より {} 前を再生中";
+    pause_view_help: "Only the view stops; the world runs on", "止まるのは表示だけです。世界は進み続けます";
     to_present: "Back to the present", "現在へ戻る";
     play_view: "Play from here", "ここから再生";
     pause_view: "Pause the view", "表示を一時停止";

@@ -10,10 +10,9 @@ use podlab_trace::wire::{Frame, VERSION, events};
 
 use crate::model::flight::Flights;
 use crate::model::layout::Layout;
+pub use crate::model::speed::MAX;
 use crate::model::timeline::{Cursor, Timeline};
 
-/// The server's clock for "as fast as possible".
-pub const MAX: u32 = u32::MAX;
 /// A bucket of the density curve, in ns.
 pub const BUCKET: u64 = 100_000_000;
 

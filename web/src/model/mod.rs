@@ -15,6 +15,7 @@
 //! - [`diff`]: what is other in one text than in another
 //! - [`field`]: where a field of an object stands in its YAML
 //! - [`touch`]: what can be done to a thing; [`yaml`]: an object as people edit it
+//! - [`speed`]: how fast a world runs
 //! - [`show`]: bytes and instants as text
 
 pub mod curl;
@@ -30,6 +31,7 @@ pub mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod show;
+pub mod speed;
 pub mod timeline;
 pub mod touch;
 pub mod yaml;

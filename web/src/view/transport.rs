@@ -1,12 +1,12 @@
 //! Time: the world's (freeze, step, speed) and the view's (where in it one looks), never confused.
 
 use podlab_trace::event::Kind;
-use web_sys::{HtmlInputElement, HtmlSelectElement};
+use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
-use crate::i18n::fill;
-use crate::model::show;
-use crate::session::{BUCKET, MAX, Shared, View};
+use crate::i18n::{Texts, fill};
+use crate::model::{show, speed};
+use crate::session::{BUCKET, Shared, View};
 use crate::ui::{clock, use_ui};
 
 /// What can be done with time.
@@ -14,6 +14,8 @@ use crate::ui::{clock, use_ui};
 pub enum Action {
     /// Runs the world at so many thousandths of real time, or freezes it with 0.
     Speed(u32),
+    /// Runs it at so many thousandths from now on, or once it is no longer frozen.
+    Pace(u32),
     /// To the next event of the world.
     Step,
     /// Shows an instant of the past.
@@ -39,14 +41,24 @@ pub struct Props {
     pub session: Shared,
     /// Changes when there is something new to draw.
     pub tick: u32,
-    /// The speed to go on with after a freeze, in thousandths.
+    /// The speed that was chosen, in thousandths: a frozen world goes on with it.
     pub speed: u32,
     /// Does it.
     pub act: Callback<Action>,
 }
 
-/// The speeds to choose from, in thousandths.
-const SPEEDS: [u32; 10] = [100, 250, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 100_000, MAX];
+/// What the view does beside what the world does: four things that look alike and are not.
+fn standing(t: &Texts, view: View, frozen: bool, behind: &str) -> String {
+    let words = match (view, frozen) {
+        (View::Live, false) => t.view_live,
+        (View::Live, true) => t.view_live_frozen,
+        (View::Back { playing: false }, false) => t.view_paused_running,
+        (View::Back { playing: true }, false) => t.view_plays_running,
+        (View::Back { playing: false }, true) => t.view_paused_frozen,
+        (View::Back { playing: true }, true) => t.view_plays_frozen,
+    };
+    fill(words, &[behind])
+}
 
 /// Controls of time.
 #[component]
@@ -60,26 +72,23 @@ pub fn Transport(props: &Props) -> Html {
     let told = s.told();
     let back = s.view != View::Live;
     let act = |a: Action| props.act.reform(move |_: MouseEvent| a.clone());
-    let speed = if frozen { props.speed } else { s.clock.speed };
     let scrub = props.act.reform(move |e: InputEvent| {
         let part: f64 =
             e.target_unchecked_into::<HtmlInputElement>().value().parse().unwrap_or(0.0);
         Action::Look((part * 1e6) as u64)
     });
-    let set_speed = props.act.reform(|e: Event| {
-        Action::Speed(
-            e.target_unchecked_into::<HtmlSelectElement>().value().parse().unwrap_or(1000),
-        )
+    let set_speed = props.act.reform(|e: InputEvent| {
+        let stop = e.target_unchecked_into::<HtmlInputElement>().value().parse().unwrap_or(10);
+        Action::Pace(speed::at(stop))
     });
-    let behind = show::duration((now as u64).saturating_sub(told) / 1_000_000 * 1_000_000);
-    let name = |v: u32| {
-        if v == MAX { t.speed_max.to_owned() } else { format!("{}×", f64::from(v) / 1000.0) }
+    // Tenths are enough: it grows while one reads it.
+    let behind = format!("{:.1} s", (now as u64).saturating_sub(told) as f64 / 1e9);
+    let pace = speed::text(props.speed, t.speed_max);
+    let spoken = match (props.speed, frozen) {
+        (speed::MAX, false) => t.speed_endless.to_owned(),
+        (_, false) => fill(t.speed_times, &[&pace]),
+        (_, true) => fill(t.speed_once_running, &[&pace]),
     };
-    let mut speeds = SPEEDS.to_vec();
-    if !speeds.contains(&speed) {
-        speeds.push(speed);
-        speeds.sort_unstable();
-    }
     html! {
         <section class={classes!("transport", back.then_some("back"), frozen.then_some("frozen"))} aria-label={t.time}>
             <div class="worldtime" role="group" aria-label={if frozen { t.world_frozen } else { t.world_running }}>
@@ -91,9 +100,10 @@ pub fn Transport(props: &Props) -> Html {
                     <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true"><path d="M2.5 2.5 10 8l-7.5 5.5zM11 2.5h2.5v11H11z" /></svg>
                     <span class="wide">{ t.step_short }</span></button>
                 <label class="speed"><span class="tag">{ t.speed }</span>
-                    <select data-testid="speed" onchange={set_speed}>
-                        { for speeds.iter().map(|v| html! { <option value={v.to_string()} selected={*v == speed}>{ name(*v) }</option> }) }
-                    </select></label>
+                    <input type="range" min="0" max={speed::LAST.to_string()} step="1" value={speed::stop(props.speed).to_string()} list="speeds"
+                        data-testid="speed" aria-label={t.speed} aria-valuetext={spoken.clone()} title={format!("{spoken} (-, +)")} oninput={set_speed} />
+                    <output data-testid="pace">{ pace }</output></label>
+                <datalist id="speeds">{ for [0, 10, 20, 30].iter().map(|stop| html! { <option value={stop.to_string()} /> }) }</datalist>
                 <span class="worldstate" data-testid="world-state" data-frozen={frozen.to_string()}>
                     <span class="lamp" aria-hidden="true">{ if frozen { "❚❚" } else { "▶" } }</span>
                     { if frozen { t.world_frozen } else { t.world_running } }
@@ -112,14 +122,15 @@ pub fn Transport(props: &Props) -> Html {
                     <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true"><path d="M1.5 6.8h6V3l7 5-7 5V9.2h-6z" /></svg></button>
                 <output class="instant" data-testid="instant">{ show::instant(told) }</output>
                 if back {
-                    <span class="viewstate" data-testid="view-state" data-view="back">{ fill(t.view_back, &[&behind]) }</span>
+                    <span class="viewstate" data-testid="view-state" data-view="back">{ standing(t, s.view, frozen, &behind) }</span>
                     <button data-testid="play-view" onclick={act(Action::Play(s.view == View::Back { playing: false }))}>
                         { if s.view == (View::Back { playing: true }) { t.pause_view } else { t.play_view } }</button>
                     <button data-testid="fork" onclick={act(Action::Fork)}>{ t.fork_here }</button>
                     <button data-testid="rewind" onclick={act(Action::Rewind)}>{ t.rewind_here }</button>
                     <button class="primary" data-testid="present" onclick={act(Action::Present)}>{ t.to_present }</button>
                 } else {
-                    <span class="viewstate" data-testid="view-state" data-view="live">{ t.view_live }</span>
+                    <span class="viewstate" data-testid="view-state" data-view="live">{ standing(t, s.view, frozen, &behind) }</span>
+                    <button data-testid="pause-view" title={t.pause_view_help} onclick={act(Action::Look(told))}>{ t.pause_view }</button>
                 }
             </div>
             if s.clock.lagging { <p class="note">{ t.lagging }</p> }
@@ -156,5 +167,26 @@ fn density(s: &crate::session::Session, whole: u64) -> Html {
             <svg viewBox="0 0 1000 26" preserveAspectRatio="none"><path class="bars" {d} /></svg>
             { for marks.take(200).map(|(at, class, sign)| html! { <i {class} style={place(at)}>{ sign }</i> }) }
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::i18n::Lang;
+
+    #[test]
+    fn a_paused_view_and_a_frozen_world_are_never_told_alike() {
+        let views = [View::Live, View::Back { playing: false }, View::Back { playing: true }];
+        for lang in [Lang::En, Lang::Ja] {
+            let t = lang.texts();
+            let said: std::collections::BTreeSet<String> = views
+                .iter()
+                .flat_map(|v| [false, true].map(|frozen| standing(t, *v, frozen, "4.2 s")))
+                .collect();
+            assert_eq!(said.len(), 6, "{said:?}");
+            // Who looks back is told how far.
+            assert_eq!(said.iter().filter(|s| s.contains("4.2 s")).count(), 4, "{said:?}");
+        }
     }
 }

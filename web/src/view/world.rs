@@ -19,6 +19,7 @@ use crate::address::Address;
 use crate::api::{self, Failure};
 use crate::i18n::fill;
 use crate::model::flight::Shape;
+use crate::model::speed;
 use crate::model::timeline::Timeline;
 use crate::session::{Session, Shared};
 use crate::stream::Stream;
@@ -67,6 +68,8 @@ pub struct World {
     filter: String,
     menu: Option<(i32, i32)>,
     speed: u32,
+    /// When a speed was asked for last, in ms of the page's clock; and what is asked next.
+    asked: (f64, Option<gloo_timers::callback::Timeout>),
     zoom: f64,
     room: (f64, f64),
     note: Option<Result<String, String>>,
@@ -173,12 +176,12 @@ impl Component for World {
             EventListener::new(&window(), "resize", move |_| link.send_message(Msg::Resize)),
             EventListener::new(&window(), "keydown", move |e| {
                 let Some(e) = e.dyn_ref::<web_sys::KeyboardEvent>() else { return };
-                let inside = e
-                    .target()
-                    .and_then(|t| t.dyn_into::<Element>().ok())
-                    .map(|e| e.tag_name())
-                    .unwrap_or_default();
-                let typing = matches!(inside.as_str(), "INPUT" | "SELECT" | "TEXTAREA");
+                let inside = e.target().and_then(|t| t.dyn_into::<Element>().ok());
+                // Nothing is typed into a slider.
+                let typing = inside.is_some_and(|e| {
+                    matches!(e.tag_name().as_str(), "INPUT" | "SELECT" | "TEXTAREA")
+                        && e.get_attribute("type").as_deref() != Some("range")
+                });
                 if e.key() == "Escape" || !(typing || e.ctrl_key() || e.meta_key() || e.alt_key()) {
                     keys.send_message(Msg::Key(e.key()));
                 }
@@ -198,6 +201,7 @@ impl Component for World {
             filter: String::new(),
             menu: None,
             speed: 1000,
+            asked: (f64::NEG_INFINITY, None),
             zoom: 1.0,
             room: (1000.0, 700.0),
             note: None,
@@ -367,6 +371,8 @@ impl Component for World {
                     } else {
                         0
                     }),
+                    "-" => Action::Pace(speed::beside(self.speed, -1)),
+                    "+" | "=" => Action::Pace(speed::beside(self.speed, 1)),
                     "." => Action::Step,
                     "," => Action::Before,
                     ">" => Action::Effect,

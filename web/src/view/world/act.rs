@@ -1,12 +1,17 @@
 //! What is done with time.
 
+use gloo_timers::callback::Timeout;
 use serde_json::Value;
 use yew::prelude::*;
 
 use super::{Msg, World};
+use crate::ui::clock;
 use crate::view::command;
 use crate::view::inspector::Selection;
 use crate::view::transport::Action;
+
+/// How long a slider must stay where it is, in ms.
+const SETTLE: u32 = 150;
 
 /// Whether event `e` came of event `seq`: as its consequence, or as its answer.
 fn caused_by(e: &podlab_trace::Event, seq: u64) -> bool {
@@ -32,7 +37,20 @@ impl World {
                 if speed != 0 {
                     self.speed = speed;
                 }
+                self.asked = (clock(), None);
                 post(command::speed(speed));
+            }
+            Action::Pace(speed) => {
+                self.speed = speed;
+                let frozen = self.session.0.borrow().clock.speed == 0;
+                // A slider says much on its way; only where it stays is asked of the server.
+                let asks = (!frozen).then(|| {
+                    let link = ctx.link().clone();
+                    Timeout::new(SETTLE, move || {
+                        link.send_message(Msg::Act(Action::Speed(speed)));
+                    })
+                });
+                self.asked = (clock(), asks);
             }
             Action::Step => {
                 self.session.0.borrow_mut().present();

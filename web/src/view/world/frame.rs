@@ -15,6 +15,9 @@ const LEAST: f64 = 0.6;
 /// The largest.
 const MOST: f64 = 1.5;
 
+/// After so long the server's speed is the one that was asked for, in ms.
+const HEARD: f64 = 2_000.0;
+
 impl World {
     pub(super) fn frame(&mut self, ctx: &Context<World>, at: f64) -> bool {
         let (moved, lacks, view) = {
@@ -26,6 +29,11 @@ impl World {
             }
             (moved, s.lacks(), s.view)
         };
+        // Somebody else may have chosen another speed; what was asked for here is on its way.
+        let told = self.session.0.borrow().clock.speed;
+        if told != 0 && told != self.speed && clock() - self.asked.0 > HEARD {
+            (self.speed, self.dirty) = (told, true);
+        }
         if let Some(canvas) = self.canvas.cast::<HtmlCanvasElement>() {
             let palette = self.palette.get_or_insert_with(|| Palette::read(&canvas));
             let chosen = match self.selected {
