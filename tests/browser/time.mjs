@@ -1,5 +1,5 @@
 // Time in the page: how fast the world runs, where the view stands, and what is kept on the timeline.
-import { assert, axe, base, check, container, eventually, finish, freeze, instant, pause, shot, start, testid, worldOf } from "./harness.mjs";
+import { assert, axe, base, check, container, eventually, finish, freeze, instant, lookAt, pause, shot, start, testid, worldOf } from "./harness.mjs";
 
 for (const lang of ["en", "ja"]) {
   const page = await start(lang);
@@ -71,6 +71,52 @@ for (const lang of ["en", "ja"]) {
     await note();
     await freeze(page, false);
     assert(said.size === 4, `four states, four words: ${[...said].join(" / ")}`);
+  });
+
+  await check(`${lang}: an instant is bookmarked by key and by button, named, found again, and kept`, async () => {
+    const flags = page.locator(".flag");
+    const list = testid(page, "bookmark-list");
+    await lookAt(page, 1200);
+    await testid(page, "scrub").focus();
+    await page.keyboard.press("b");
+    await flags.first().waitFor({ state: "attached" });
+    await page.keyboard.press("b");
+    assert((await flags.count()) === 1, "one for an instant");
+    // Far from the first, for the pointer.
+    const far = Math.round(Number(await testid(page, "scrub").getAttribute("max")) * 0.6);
+    await lookAt(page, far);
+    await testid(page, "bookmark").click();
+    // Its name is asked for at once.
+    await eventually("the name has the focus", () => page.evaluate(() => document.activeElement.dataset.testid === "bookmark-name"));
+    const name = lang === "ja" ? "落ちる前" : "before the fall";
+    await page.keyboard.insertText(name);
+    await axe(page, "bookmarks");
+    await shot(page, `bookmarks-${lang}`);
+    await page.keyboard.press("Enter");
+    await list.waitFor({ state: "detached" });
+    assert((await page.evaluate(() => document.activeElement.dataset.testid)) === "bookmarks", "the keyboard stays near");
+    assert((await flags.nth(1).getAttribute("title")) === name, "the flag has its name");
+    // From one to the other: keys, buttons, the flag itself.
+    await page.keyboard.press("[");
+    await eventually("the one before", async () => (await instant(page)) === 1.2);
+    assert(await testid(page, "bookmark-before").isDisabled(), "there is none before it");
+    await testid(page, "bookmark-after").click();
+    await eventually("the next", async () => (await instant(page)) === far / 1000);
+    await flags.first().click();
+    await eventually("the flag that was clicked", async () => (await instant(page)) === 1.2);
+    await page.reload();
+    await testid(page, "container-log-saver").waitFor();
+    await eventually("a reload keeps them", async () => (await flags.count()) === 2);
+    await testid(page, "bookmarks").focus();
+    await page.keyboard.press("Enter");
+    await list.waitFor();
+    assert((await testid(page, "bookmark-name").nth(1).inputValue()) === name, "and their names");
+    await testid(page, "bookmark-remove").first().focus();
+    await page.keyboard.press("Enter");
+    await eventually("one is left", async () => (await flags.count()) === 1);
+    await page.keyboard.press("Escape");
+    await list.waitFor({ state: "detached" });
+    await testid(page, "present").click();
   });
 
   await check(`${lang}: the console stayed silent`, async () => {

@@ -7,7 +7,7 @@
 //!   [`command`]: what people do to it; [`hint`]: what to do first; [`spoken`]: it in a sentence
 //! - [`stage`]: the picture, as SVG, with [`pod`]; [`canvas`]: the moving marks upon it
 //! - [`lanes`]: what happened in which order
-//! - [`transport`]: the time of world and view
+//! - [`transport`]: the time of world and view; [`bookmarks`]: instants kept on it
 //! - [`panels`]: what stands beside the picture
 //! - [`practice`]: the exercises, [`exercise`]: one of them, with its [`editor`]
 //! - [`why`]: why a message went where it went, and the same once more
@@ -18,6 +18,7 @@
 
 pub mod app;
 pub mod banner;
+pub mod bookmarks;
 pub mod canvas;
 pub mod command;
 pub mod deeds;

@@ -5,9 +5,11 @@ use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
 use crate::i18n::{Texts, fill};
+use crate::model::bookmark::Bookmarks;
 use crate::model::{show, speed};
 use crate::session::{BUCKET, Shared, View};
 use crate::ui::{clock, use_ui};
+use crate::view::bookmarks::{self, BookmarkList};
 
 /// What can be done with time.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,16 @@ pub enum Action {
     Fork,
     /// Takes the world back to the instant shown.
     Rewind,
+    /// Bookmarks an instant.
+    Mark(u64),
+    /// Names the bookmark at an instant.
+    Name(u64, String),
+    /// Takes it away.
+    Unmark(u64),
+    /// Shows the bookmark before.
+    MarkBefore,
+    /// Shows the next bookmark.
+    MarkAfter,
 }
 
 /// The world whose time it is.
@@ -43,6 +55,8 @@ pub struct Props {
     pub tick: u32,
     /// The speed that was chosen, in thousandths: a frozen world goes on with it.
     pub speed: u32,
+    /// The bookmarks.
+    pub bookmarks: Bookmarks,
     /// Does it.
     pub act: Callback<Action>,
 }
@@ -112,6 +126,7 @@ pub fn Transport(props: &Props) -> Html {
             </div>
             <div class="scrubber">
                 { density(&s, whole) }
+                <div class="flags" aria-hidden="true">{ bookmarks::flags(&props.bookmarks, whole, &props.act) }</div>
                 <input type="range" min="0" max={(whole / 1_000_000).to_string()} step="1" value={(told / 1_000_000).to_string()}
                     data-testid="scrub" aria-label={t.scrub} aria-valuetext={show::instant(told)} oninput={scrub} />
             </div>
@@ -120,6 +135,7 @@ pub fn Transport(props: &Props) -> Html {
                     <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true"><path d="M13.5 2.5 6 8l7.5 5.5zM2.5 2.5H5v11H2.5z" /></svg></button>
                 <button data-testid="effect" title={format!("{} (>)", t.next_effect)} aria-label={t.next_effect} onclick={act(Action::Effect)}>
                     <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true"><path d="M1.5 6.8h6V3l7 5-7 5V9.2h-6z" /></svg></button>
+                <BookmarkList bookmarks={props.bookmarks.clone()} {told} act={props.act.clone()} />
                 <output class="instant" data-testid="instant">{ show::instant(told) }</output>
                 if back {
                     <span class="viewstate" data-testid="view-state" data-view="back">{ standing(t, s.view, frozen, &behind) }</span>

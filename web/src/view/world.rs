@@ -18,6 +18,7 @@ use yew::prelude::*;
 use crate::address::Address;
 use crate::api::{self, Failure};
 use crate::i18n::fill;
+use crate::model::bookmark::Bookmarks;
 use crate::model::flight::Shape;
 use crate::model::speed;
 use crate::model::timeline::Timeline;
@@ -25,6 +26,7 @@ use crate::session::{Session, Shared};
 use crate::stream::Stream;
 use crate::ui::{Ui, clock, window};
 use crate::view::banner::Banner;
+use crate::view::bookmarks;
 use crate::view::canvas::{Palette, Routes};
 use crate::view::command;
 use crate::view::hint::Hint;
@@ -70,6 +72,7 @@ pub struct World {
     speed: u32,
     /// When a speed was asked for last, in ms of the page's clock; and what is asked next.
     asked: (f64, Option<gloo_timers::callback::Timeout>),
+    bookmarks: Bookmarks,
     zoom: f64,
     room: (f64, f64),
     note: Option<Result<String, String>>,
@@ -202,6 +205,7 @@ impl Component for World {
             menu: None,
             speed: 1000,
             asked: (f64::NEG_INFINITY, None),
+            bookmarks: bookmarks::load(&address.world),
             zoom: 1.0,
             room: (1000.0, 700.0),
             note: None,
@@ -320,6 +324,9 @@ impl Component for World {
             Msg::Done(Err(e)) => self.note = Some(Err(self.told(&e))),
             Msg::Forked(Ok(answer)) => {
                 if let Some(id) = answer["world"]["id"].as_str() {
+                    // What is bookmarked before the fork happened in it too.
+                    let shown = self.session.0.borrow().told();
+                    bookmarks::save(&self.bookmarks.until(shown), id);
                     let address =
                         Address { world: id.into(), at: None, event: None, ..self.address.clone() };
                     ctx.props().go.emit(address);
@@ -377,6 +384,9 @@ impl Component for World {
                     "," => Action::Before,
                     ">" => Action::Effect,
                     "n" => Action::Present,
+                    "b" => Action::Mark(self.session.0.borrow().told()),
+                    "[" => Action::MarkBefore,
+                    "]" => Action::MarkAfter,
                     _ => return false,
                 };
                 self.act(ctx, action);
@@ -489,7 +499,7 @@ impl Component for World {
                 <Panels session={session.clone()} {tick} panel={self.panel.clone()} turn={ctx.link().callback(Msg::Panel)} pattern={self.pattern.clone()}
                     address={self.address.clone()} go={ctx.props().go.clone()} selected={selected} {select} who={self.who.clone()} want={ctx.link().callback(Msg::Who)}
                     filter={self.filter.clone()} sift={ctx.link().callback(Msg::Filter)} />
-                <Transport session={session.clone()} {tick} speed={self.speed} act={ctx.link().callback(Msg::Act)} />
+                <Transport session={session.clone()} {tick} speed={self.speed} bookmarks={self.bookmarks.clone()} act={ctx.link().callback(Msg::Act)} />
             </main>
         }
     }

@@ -5,7 +5,10 @@ use serde_json::Value;
 use yew::prelude::*;
 
 use super::{Msg, World};
+use crate::i18n::fill;
+use crate::model::bookmark::Refused;
 use crate::ui::clock;
+use crate::view::bookmarks;
 use crate::view::command;
 use crate::view::inspector::Selection;
 use crate::view::transport::Action;
@@ -96,6 +99,34 @@ impl World {
                 ctx.link().send_message(Msg::Select(Selection::Event(seq)));
             }
             Action::Play(playing) => self.session.0.borrow_mut().play(playing),
+            Action::Mark(at) => {
+                let t = self.ui.t();
+                let when = crate::model::show::instant(at);
+                match self.bookmarks.set(at) {
+                    Ok(()) => self.note = Some(Ok(fill(t.did_bookmark, &[&when]))),
+                    Err(Refused::Twice) => self.note = Some(Ok(t.bookmark_twice.into())),
+                    Err(Refused::Full) => self.note = Some(Err(t.bookmark_full.into())),
+                }
+                bookmarks::save(&self.bookmarks, &world);
+            }
+            Action::Name(at, name) => {
+                self.bookmarks.rename(at, &name);
+                bookmarks::save(&self.bookmarks, &world);
+            }
+            Action::Unmark(at) => {
+                self.bookmarks.remove(at);
+                bookmarks::save(&self.bookmarks, &world);
+            }
+            Action::MarkBefore | Action::MarkAfter => {
+                let there = match action {
+                    Action::MarkBefore => self.bookmarks.before(shown),
+                    _ => self.bookmarks.after(shown),
+                };
+                match there.map(|b| b.at) {
+                    Some(at) => self.act(ctx, Action::Look(at)),
+                    None => self.note = Some(Ok(self.ui.t().no_bookmark.into())),
+                }
+            }
             Action::Present => {
                 self.session.0.borrow_mut().present();
                 self.address.at = None;
