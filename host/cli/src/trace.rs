@@ -155,7 +155,7 @@ impl Filter {
     fn wants(&self, event: &Event) -> bool {
         let history = self.evaluator.history();
         history.take(event);
-        let value = history.event(event);
+        let value = history.event(event, self.expression.event_fields());
         self.expression.holds(&self.evaluator, Some(value)).unwrap_or(false)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use podlab_trace::{Event, Seq, Verdict};
 
 use crate::checker::Collector;
-use crate::expression::{Evaluator, Expression, Reads};
+use crate::expression::{Evaluator, Expression, Fields, Reads};
 use crate::scenario::{Check, Count};
 
 /// A check at work.
@@ -13,6 +13,8 @@ pub struct Monitor {
     check: Check,
     form: Form,
     window: Window,
+    /// What is asked of events.
+    fields: Fields,
     verdict: Option<Decided>,
     collector: Option<Collector>,
     /// Why the expression could not be evaluated, the last time it could not.
@@ -88,8 +90,23 @@ impl Monitor {
             _ => Form::Finally,
         };
         let window = if check.after.is_some() { Window::Before } else { Window::Open(0) };
+        let expressions = [
+            &check.eventually,
+            &check.always,
+            &check.never,
+            &check.finally,
+            &check.sometimes,
+            &check.on,
+        ];
+        let fields = expressions
+            .into_iter()
+            .flatten()
+            .map(|e| e.event_fields().clone())
+            .reduce(|a, b| a.and(&b))
+            .unwrap_or(Fields::All);
         Monitor {
             check: check.clone(),
+            fields,
             form,
             window,
             verdict: None,
@@ -154,7 +171,7 @@ impl Monitor {
             if !on.may_concern(&event.kind) {
                 return;
             }
-            let value = evaluator.history().event(event);
+            let value = evaluator.history().event(event, &self.fields);
             // An event without the field asked for is not one of those meant.
             if on.holds(evaluator, Some(value.clone())) == Ok(true) {
                 match self.check.count {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use cel::Value;
 use podlab_trace::{Event, Kind, PlaceId, Verb};
 
-use crate::expression::Reads;
+use crate::expression::{Fields, Reads};
 
 /// A log of a container keeps this many lines for checks.
 const MAX_LINES: usize = 100_000;
@@ -141,16 +141,40 @@ impl History {
         inner.now = inner.now.max(now);
     }
 
-    /// An event as checks see it: flat, with the names of its place.
-    pub fn event(&self, event: &Event) -> Value {
-        let mut json = event.to_json();
-        let place = self.lock().places.get(&event.place).cloned().unwrap_or_default();
-        json.insert("node".into(), place.node.into());
-        json.insert("namespace".into(), place.namespace.into());
-        json.insert("pod".into(), place.pod.into());
-        json.insert("container".into(), place.container.into());
-        json.insert("seconds".into(), (event.at as f64 / 1e9).into());
+    /// An event as checks see it: flat, with the names of its place. Only `fields` are made.
+    pub fn event(&self, event: &Event, fields: &Fields) -> Value {
+        let inner = self.lock();
+        let nowhere = Where::default();
+        let place = inner.places.get(&event.place).unwrap_or(&nowhere);
+        let own: [(&str, serde_json::Value); 5] = [
+            ("node", place.node.as_str().into()),
+            ("namespace", place.namespace.as_str().into()),
+            ("pod", place.pod.as_str().into()),
+            ("container", place.container.as_str().into()),
+            ("seconds", (event.at as f64 / 1e9).into()),
+        ];
+        let names: Vec<&str> = match fields {
+            Fields::All => Vec::new(),
+            Fields::Only(names) => names.iter().map(String::as_str).collect(),
+        };
+        let ready = |n: &&str| *n == "kind" || own.iter().any(|(name, _)| name == n);
+        let mut json = if *fields != Fields::All && names.iter().all(ready) {
+            let kind = crate::vocabulary::kind_of(&event.kind);
+            serde_json::Map::from_iter([("kind".to_owned(), kind.into())])
+        } else {
+            event.to_json()
+        };
+        json.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        json.retain(|name, _| fields.has(name));
         from_json(&serde_json::Value::Object(json))
+    }
+
+    /// The names of the pod and the container where an event happened; empty ones where it was in
+    /// none.
+    pub fn place(&self, event: &Event) -> (String, String) {
+        let inner = self.lock();
+        let place = inner.places.get(&event.place);
+        place.map(|w| (w.pod.clone(), w.container.clone())).unwrap_or_default()
     }
 
     /// Seconds since the world began.
@@ -243,6 +267,27 @@ impl History {
     /// The finished requests of this name.
     pub fn requests(&self, name: &str) -> Value {
         Value::List(Arc::new(self.lock().requests.get(name).cloned().unwrap_or_default()))
+    }
+
+    /// The finished requests of this name, with only the fields that `fields` names.
+    pub fn requests_with(&self, name: &str, fields: &[Value]) -> Value {
+        let inner = self.lock();
+        let all = inner.requests.get(name).map_or(&[][..], |all| all);
+        if fields.is_empty() {
+            // They are only counted.
+            return Value::List(Arc::new(vec![Value::Null; all.len()]));
+        }
+        let narrowed = all.iter().map(|request| {
+            let Value::Map(whole) = request else { return request.clone() };
+            let found = fields.iter().filter_map(|f| {
+                let Value::String(f) = f else { return None };
+                let key = cel::objects::Key::String(f.clone());
+                let value = whole.map.get(&key)?.clone();
+                Some((key, value))
+            });
+            Value::Map(cel::objects::Map { map: Arc::new(found.collect()) })
+        });
+        Value::List(Arc::new(narrowed.collect()))
     }
 
     /// The request of this name that finished last, or null.

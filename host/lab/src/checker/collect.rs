@@ -44,10 +44,7 @@ impl Collector {
             && let podlab_trace::Kind::Connect { to, target, .. } = &event.kind
             && !target.ip().is_loopback()
         {
-            let value = evaluator.history().event(event);
-            let (Some(p), Some(c)) = (text_of(&value, "pod"), text_of(&value, "container")) else {
-                return;
-            };
+            let (p, c) = evaluator.history().place(event);
             if p == *pod {
                 self.connects += 1;
                 if c != *through && self.bypass.is_none() {
@@ -62,8 +59,14 @@ impl Collector {
             let Some(on) = source.on.as_ref().filter(|on| on.may_concern(&event.kind)) else {
                 continue;
             };
-            let value = evaluator.history().event(event);
-            if on.holds(evaluator, Some(value.clone())) == Ok(true) {
+            let value = evaluator.history().event(event, on.event_fields());
+            if on.holds(evaluator, Some(value)) == Ok(true) {
+                let asked = source.key.as_ref().map(|key| key.event_fields());
+                let asked = asked.map_or_else(
+                    || source.value.event_fields().clone(),
+                    |key| source.value.event_fields().and(key),
+                );
+                let value = evaluator.history().event(event, &asked);
                 found.push((role, rows(evaluator, source, "event", value)));
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cel::{Context, ExecutionError, Value};
 
+use super::fields::REQUESTS_WITH;
 use super::order::IN_ORDER;
 use crate::history::{History, from_json};
 
@@ -45,6 +46,10 @@ fn bind(context: &mut Context<'_, '_>, history: &History) -> Result<(), cel::Dec
         .add_function("restarts", move |pod: Arc<String>, c: Arc<String>| h.restarts(&pod, &c))?;
     let h = history.clone();
     context.add_function("requests", move |name: Arc<String>| h.requests(&name))?;
+    let h = history.clone();
+    context.add_function(REQUESTS_WITH, move |name: Arc<String>, fields: Arc<Vec<Value>>| {
+        h.requests_with(&name, &fields)
+    })?;
     let h = history.clone();
     context.add_function("last", move |name: Arc<String>| h.last(&name))?;
     let h = history.clone();

@@ -15,7 +15,7 @@
 //!
 //! # Layout
 //! - [`evaluator`]: the functions, over a history; `names`: what an expression speaks of;
-//!   `order`: maps are gone through in order
+//!   `fields`: what it asks of it; `order`: maps are gone through in order
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,10 +28,13 @@ use serde::{Deserialize, Serialize};
 use crate::vocabulary::meant;
 
 pub mod evaluator;
+mod fields;
 mod names;
 mod order;
 
 pub use evaluator::Evaluator;
+pub use fields::Fields;
+use fields::{narrow_requests, of_variable};
 use names::Names;
 use order::in_order;
 
@@ -48,6 +51,8 @@ pub struct Expression {
     names: Arc<Names>,
     /// The kind of the only events of which it can hold.
     kind: Option<Arc<str>>,
+    /// What it asks of `event`.
+    fields: Fields,
 }
 
 /// What an expression looks at.
@@ -178,10 +183,13 @@ impl Expression {
             }
         }
         let kind = names::needed_kind(program.expression()).map(Arc::from);
+        let fields = of_variable(program.expression(), "event");
         let mut program = program.expression().clone();
+        narrow_requests(&mut program);
         in_order(&mut program);
         let program = Arc::new(program);
-        Ok(Expression { source: source.into(), program, reads, names: Arc::new(names), kind })
+        let names = Arc::new(names);
+        Ok(Expression { source: source.into(), program, reads, names, kind, fields })
     }
 
     /// As it was written.
@@ -202,6 +210,11 @@ impl Expression {
     /// Whether it can hold of an event of this kind at all, told without asking it.
     pub fn may_concern(&self, kind: &podlab_trace::Kind) -> bool {
         self.kind.as_deref().is_none_or(|k| k == crate::vocabulary::kind_of(kind))
+    }
+
+    /// What it asks of the event at hand.
+    pub fn event_fields(&self) -> &Fields {
+        &self.fields
     }
 
     /// Whether it speaks of the request at hand.

@@ -23,6 +23,10 @@ use podlab_world::{Allowance, Images, Twins, World, WorldOptions};
 
 mod runner;
 
+/// As in podlab.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Figure = fn(&Setup) -> Result<Vec<serde_json::Value>>;
 
 struct Setup {
