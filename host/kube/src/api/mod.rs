@@ -15,6 +15,7 @@
 pub mod access;
 mod body;
 mod convert;
+mod custom_metrics;
 mod discovery;
 mod eviction;
 mod jsonpath;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use super::access::{Attributes, User};
+use super::custom_metrics::{self, CUSTOM, EXTERNAL};
 use super::request::Request;
 use super::response::{Body, Response};
 use super::served::{self, Conversion};
@@ -104,6 +105,24 @@ impl Api {
             };
             self.authorize(&user, &wanted)?;
             return metrics::get(&self.store, request, rest);
+        }
+        if let ["apis", group @ (EXTERNAL | CUSTOM), _, rest @ ..] = &parts[..]
+            && get
+            && let ["namespaces", namespace, what @ ..] = rest
+        {
+            let wanted = Attributes {
+                verb: "list".into(),
+                group: (*group).into(),
+                resource: what.first().copied().unwrap_or("").into(),
+                namespace: (*namespace).into(),
+                ..Attributes::default()
+            };
+            self.authorize(&user, &wanted)?;
+            return match (*group, parts[2]) {
+                (EXTERNAL, "v1beta1") => custom_metrics::external(&self.store, request, rest),
+                (CUSTOM, "v1beta2") => custom_metrics::custom(&self.store, request, rest),
+                _ => Err(Error::no_such_path()),
+            };
         }
         let target = self.target(&parts).or_else(|e| {
             // What does not exist is not told to those who may not ask.

@@ -1,5 +1,5 @@
 //! What programs use, measured every 15 seconds as metrics-server does. It looks and changes
-//! nothing.
+//! nothing; what programs say of themselves is asked in the same rhythm (`scrape`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use podlab_sim::Time;
 
 use super::cell::State;
+use super::scrape;
 use crate::control_plane::Shared;
 use crate::store::usage::{Sample, Usage};
 
@@ -27,6 +28,7 @@ pub(crate) fn start(shared: &Arc<Shared>) {
         loop {
             shared.sim.sleep(EVERY).await;
             before = look(&shared, &before);
+            scrape::all(&shared);
         }
     });
 }

@@ -25,6 +25,7 @@ mod measure;
 pub(crate) mod node;
 mod pod;
 mod probes;
+mod scrape;
 pub(crate) mod session;
 mod status;
 mod stop;

@@ -153,3 +153,92 @@ fn limits_and_other_metrics() {
         "HorizontalPodAutoscaler.autoscaling \"x\" is invalid: spec.maxReplicas: Invalid value: 2: must be greater than or equal to `minReplicas`"
     );
 }
+
+/// A pod that tells `script`'s metrics to whoever asks at port 9100.
+fn teller(c: &Cluster, name: &str, app: &str, script: &str) {
+    let notes = json!({"prometheus.io/scrape": "true", "prometheus.io/port": "9100"});
+    let pod = json!({"metadata": {"labels": {"app": app}, "annotations": notes},
+        "spec": {"containers": [container("c", script)]}});
+    c.create(
+        TARGET,
+        json!({"metadata": {"name": name, "namespace": "default"},
+        "spec": {"replicas": 1, "selector": {"app": app}, "template": pod}}),
+    );
+}
+
+const LONG: &str =
+    "tell 9100 queue_waiting{queue=\"a\"}~12 sleep 60 tell 9100 queue_waiting{queue=\"a\"}~3 stay";
+
+fn by_queue(queue: &str, target: Value) -> Value {
+    json!([{"type": "External", "external": {
+        "metric": {"name": "queue_waiting", "selector": {"matchLabels": {"queue": queue}}},
+        "target": target}}])
+}
+
+#[test]
+fn a_queue_that_tells_its_length_scales_its_workers() {
+    let mut c = Cluster::new();
+    target(&c, 1, "stay");
+    teller(&c, "queue", "queue", LONG);
+    let none = json!({"stabilizationWindowSeconds": 0});
+    let target = json!({"type": "AverageValue", "averageValue": "2"});
+    autoscaler(&c, json!({"metrics": by_queue("a", target), "behavior": {"scaleDown": none}}));
+    c.until(50.0);
+    // 12 tasks, 2 for each; from one at most to four more in 15 s.
+    assert_eq!(replicas(&c), 6);
+    let path = "/apis/external.metrics.k8s.io/v1beta1/namespaces/default/queue_waiting";
+    let told = get(&c, &format!("{path}?labelSelector=queue%3Da"));
+    assert_eq!(told["items"][0]["value"], "12");
+    assert_eq!(told["items"][0]["metricLabels"]["queue"], "a");
+    assert_eq!(get(&c, &format!("{path}?labelSelector=queue%3Db"))["items"], json!([]));
+    let status = hpa(&c);
+    assert_eq!(
+        status["currentMetrics"][0]["external"]["current"],
+        json!({"averageValue": "2400m"}),
+        "12 tasks for the five that there were"
+    );
+    let grown = "New size: 5; reason: external metric queue_waiting(&LabelSelector{MatchLabels:map[string]string{queue: a,},MatchExpressions:[]LabelSelectorRequirement{},}) above target";
+    assert!(
+        c.events("h").contains(&format!("Normal SuccessfulRescale: {grown}")),
+        "{:?}",
+        c.events("h")
+    );
+    c.until(120.0);
+    assert_eq!(replicas(&c), 2, "3 tasks are work for two");
+}
+
+#[test]
+fn what_nobody_tells_is_no_metric() {
+    let mut c = Cluster::new();
+    target(&c, 1, "stay");
+    teller(&c, "queue", "queue", LONG);
+    autoscaler(&c, json!({"metrics": by_queue("b", json!({"type": "Value", "value": "2"}))}));
+    c.until(50.0);
+    assert_eq!(replicas(&c), 1);
+    assert_eq!(condition(&c, "ScalingActive"), "False FailedGetExternalMetric");
+    let said = c.events("h");
+    assert!(said.iter().any(|e| e.contains("unable to get external metric default/queue_waiting/&LabelSelector{MatchLabels:map[string]string{queue: b,},MatchExpressions:[]LabelSelectorRequirement{},}: no metrics returned from external metrics API")), "{said:?}");
+}
+
+#[test]
+fn a_value_as_a_whole_and_what_each_pod_tells() {
+    let mut c = Cluster::new();
+    teller(&c, "w", "w", "tell 9100 open~30 stay");
+    let whole = json!([{"type": "External", "external": {"metric": {"name": "open"},
+        "target": {"type": "Value", "value": "10"}}}]);
+    autoscaler(&c, json!({"metrics": whole, "maxReplicas": 3}));
+    c.until(35.0);
+    assert_eq!(replicas(&c), 3);
+
+    let mut c = Cluster::new();
+    teller(&c, "w", "w", "tell 9100 open~30 stay");
+    let each = json!([{"type": "Pods", "pods": {"metric": {"name": "open"},
+        "target": {"type": "AverageValue", "averageValue": "15"}}}]);
+    autoscaler(&c, json!({"metrics": each}));
+    c.until(35.0);
+    assert_eq!(replicas(&c), 2);
+    let path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/default/pods/*/open";
+    let told = get(&c, path);
+    assert_eq!(told["items"][0]["value"], "30");
+    assert_eq!(hpa(&c)["currentMetrics"][0]["pods"]["current"], json!({"averageValue": "30"}));
+}

@@ -76,6 +76,7 @@ impl Runtime for Programs {
             over: Signal::new(),
             on_term: Mutex::new(OnTerm::End),
             tasks: Mutex::default(),
+            metrics: Mutex::default(),
             burning: Mutex::default(),
         });
         state.note("start");
@@ -104,6 +105,8 @@ struct State {
     over: Signal,
     on_term: Mutex<OnTerm>,
     tasks: Mutex<Vec<Task>>,
+    /// What it tells of itself.
+    metrics: Mutex<String>,
     /// Millicores since when, in ns, and what was computed before.
     burning: Mutex<(u64, u64, u64)>,
 }
@@ -227,6 +230,10 @@ async fn run(state: &Arc<State>, spec: &StartSpec) -> i32 {
                 }
             }
             "serve" => serve(state, spec, next().parse().unwrap()),
+            "tell" => {
+                let (port, text) = (next().parse().unwrap(), next());
+                tell(state, spec, port, text.replace('~', " ") + "\n");
+            }
             "get" => {
                 let (host, port) = (next(), next().parse().unwrap());
                 say(&get(spec, &host, port).await);
@@ -265,6 +272,27 @@ fn serve(state: &Arc<State>, spec: &StartSpec, port: u16) {
                 std::future::pending::<()>().await;
             }
             let text = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+            let _ = client.write_all(Bytes::from(text)).await;
+        }
+    });
+    state.tasks.lock().unwrap().push(task);
+}
+
+/// Answers every request with `text`; said again, the answer changes.
+fn tell(state: &Arc<State>, spec: &StartSpec, port: u16, text: String) {
+    let mut told = state.metrics.lock().unwrap();
+    let first = told.is_empty();
+    *told = text;
+    if !first {
+        return;
+    }
+    let listener = spec.stack.listen(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)).unwrap();
+    let server = state.clone();
+    let task = state.sim.spawn(async move {
+        loop {
+            let Ok(client) = listener.accept().await else { return };
+            let _ = client.read(4096).await;
+            let text = format!("HTTP/1.0 200 OK\r\n\r\n{}", server.metrics.lock().unwrap());
             let _ = client.write_all(Bytes::from(text)).await;
         }
     });

@@ -281,6 +281,17 @@ pub fn autoscaler(w: &mut Writer, o: &Value) {
                     text(&p["target"]["averageValue"])
                 ));
             }
+            "External" => {
+                let (e, n) = (&metric["external"], &now["external"]["current"]);
+                let (words, field) = if e["target"]["averageValue"].is_null() {
+                    ("target value", "value")
+                } else {
+                    ("target average value", "averageValue")
+                };
+                let has = n[field].as_str().unwrap_or("<unknown>");
+                let (name, goal) = (text(&e["metric"]["name"]), text(&e["target"][field]));
+                w.raw(&format!("  {name:?} ({words}):\t{has} / {goal}\n"));
+            }
             other => w.raw(&format!("  <unknown metric type {other:?}>\n")),
         }
     }

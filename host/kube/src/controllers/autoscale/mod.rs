@@ -1,10 +1,12 @@
 //! The HorizontalPodAutoscaler (`pkg/controller/podautoscaler/horizontal.go` of 1.32).
 //!
 //! # Layout
-//! - `replicas`: how many a metric asks for; `rules`: how fast the scale may change
+//! - `replicas`: how many a metric asks for; `series`: metrics that programs tell of themselves;
+//!   `rules`: how fast the scale may change
 
 mod replicas;
 mod rules;
+mod series;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use serde_json::{Value, json};
 
 use self::replicas::{Answer, Target, Wanted};
 use self::rules::Memory;
+use self::series::Standing;
 use super::{Context, Controller, Key, Next};
 use crate::events::About;
 use crate::store::object::map_mut;
@@ -252,8 +255,10 @@ impl Look<'_> {
         pods.retain(|p| scale.selector.matches(p));
         let (mut best, mut first, mut failed) = (None::<Wish>, None::<(String, String)>, 0);
         let mut statuses = Vec::new();
+        let there = scale.object["status"]["replicas"].as_i64().unwrap_or(0);
+        let standing = Standing { wanted: scale.wanted, there };
         for metric in &metrics {
-            match self.wish(metric, &pods, scale.wanted, now) {
+            match self.wish(metric, &pods, &standing, now) {
                 Ok(wish) => {
                     statuses.push(wish.status.clone());
                     if best.as_ref().is_none_or(|b| wish.replicas > b.replicas) {
@@ -298,28 +303,25 @@ impl Look<'_> {
         &self,
         metric: &Value,
         pods: &[Object],
-        current: i64,
+        standing: &Standing,
         now: u64,
     ) -> Result<Wish, (String, String)> {
+        let (store, namespace) = (&self.context.store, object::namespace(&self.object));
         let kind = metric["type"].as_str().unwrap_or("");
         let (field, container) = match kind {
             "Resource" => ("resource", None),
             "ContainerResource" => {
                 ("containerResource", metric["containerResource"]["container"].as_str())
             }
-            // What would be asked is not there: a world has no such API.
-            other => {
-                let (api, name) = match other {
-                    "External" => ("external", &metric["external"]["metric"]["name"]),
-                    "Pods" => ("custom", &metric["pods"]["metric"]["name"]),
-                    _ => ("custom", &metric["object"]["metric"]["name"]),
-                };
-                let name = name.as_str().unwrap_or("");
+            "External" => return series::external(store, namespace, metric, pods, standing),
+            "Pods" => return series::pods(store, namespace, metric, pods, standing, now),
+            // What would be asked is not there: nobody tells metrics of other objects.
+            _ => {
+                let name = metric["object"]["metric"]["name"].as_str().unwrap_or("");
                 let why = format!(
-                    "failed to get {name} {} metric value: unable to get metric {name}: unable to fetch metrics from {api} metrics API: the server could not find the requested resource ({api}.metrics.k8s.io)",
-                    other.to_lowercase()
+                    "failed to get {name} object metric value: unable to get metric {name}: unable to fetch metrics from custom metrics API: the server could not find the requested resource (custom.metrics.k8s.io)"
                 );
-                return Err((format!("FailedGet{other}Metric"), why));
+                return Err(("FailedGetObjectMetric".into(), why));
             }
         };
         let source = &metric[field];
@@ -334,7 +336,7 @@ impl Look<'_> {
                 None => Target::Average(quantity::of(&target["averageValue"]).unwrap_or(0)),
             },
         };
-        let answer = replicas::resource(&self.context.store, pods, current, &wanted, now);
+        let answer = replicas::resource(store, pods, standing.wanted, &wanted, now);
         let answer: Answer = answer.map_err(|why| {
             let what = if percent.is_some() { "utilization" } else { "usage" };
             let kind_words = if container.is_some() { "container resource" } else { "resource" };

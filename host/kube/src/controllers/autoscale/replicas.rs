@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::store::{Object, Store, object, quantity};
 
 /// Within this of the target nothing changes, in thousandths.
-const TOLERANCE: i128 = 100;
+pub(super) const TOLERANCE: i128 = 100;
 const SECOND: u64 = 1_000_000_000;
 /// A pod's start may be busier than its life (`--horizontal-pod-autoscaler-cpu-initialization-period`).
 const BUSY_START: u64 = 300 * SECOND;
@@ -71,10 +71,38 @@ pub(super) fn resource(
             "unable to get metrics for resource {name}: no metrics returned from resource metrics API"
         ));
     }
+    calculate(pods, current, values, &stamps, wanted, now)
+}
+
+/// Replicas for values that pods tell of themselves, of which each should have `target`
+/// thousandths.
+///
+/// # Errors
+/// Why it cannot be said, in Kubernetes' words.
+pub(super) fn of_values(
+    pods: &[Object],
+    current: i64,
+    values: BTreeMap<String, i128>,
+    stamps: &BTreeMap<String, (u64, u64)>,
+    target: i128,
+    now: u64,
+) -> Result<Answer, String> {
+    let wanted = Wanted { resource: "", container: None, target: Target::Average(target) };
+    calculate(pods, current, values, stamps, &wanted, now)
+}
+
+fn calculate(
+    pods: &[Object],
+    current: i64,
+    mut values: BTreeMap<String, i128>,
+    stamps: &BTreeMap<String, (u64, u64)>,
+    wanted: &Wanted<'_>,
+    now: u64,
+) -> Result<Answer, String> {
     if pods.is_empty() {
         return Err("no pods returned by selector while calculating replica count".into());
     }
-    let groups = Groups::new(pods, &stamps, name, now);
+    let groups = Groups::new(pods, stamps, wanted.resource, now);
     values.retain(|pod, _| !groups.ignored.contains(pod) && !groups.unready.contains(pod));
     if values.is_empty() {
         return Err("did not receive metrics for targeted pods (pods might be unready)".into());
