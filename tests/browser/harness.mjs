@@ -49,10 +49,12 @@ export const browser = await chromium.launch({
     "--disable-component-update", "--disable-sync"],
 });
 
-export async function open(lang, options = {}) {
+export async function open(lang, { tour = false, ...options } = {}) {
   const context = await browser.newContext({
     viewport: { width: 1440, height: 900 }, locale: lang === "ja" ? "ja-JP" : "en-GB", bypassCSP: true, ...options,
   });
+  // Who tests has had the tour, unless it is the tour that is tested.
+  if (!tour) await context.addInitScript(() => localStorage.setItem("podlab.tour", "seen"));
   const page = await context.newPage();
   page.setDefaultTimeout(patience);
   page.complaints = [];

@@ -41,7 +41,6 @@ for (const lang of ["en", "ja"]) {
 
 await check("the picture fills its stage", async () => {
   const page = await start("en");
-  await testid(page, "hint-close").click();
   await container(page, "web", "up");
   const part = await page.evaluate(() => {
     const [view, paper] = [".view", ".paper"].map((s) => document.querySelector(s).getBoundingClientRect());

@@ -51,14 +51,6 @@ for (const lang of ["en", "ja"]) {
     await page.keyboard.press("Escape");
   });
 
-  await check(`${lang}: the first steps are told once`, async () => {
-    await testid(page, "hint-close").click();
-    await testid(page, "hint").waitFor({ state: "detached" });
-    await page.reload();
-    await testid(page, "container-log-saver").waitFor();
-    assert((await testid(page, "hint").count()) === 0, "not again");
-  });
-
   await check(`${lang}: a request from outside is answered, and its sender stands in the picture`, async () => {
     await container(page, "web", "up");
     // Nobody who says nothing to anybody is drawn, and a kubelet belongs to its node.

@@ -12,7 +12,6 @@ const file = process.argv[2] ?? process.env.SCREENSHOT ?? join(here, "../../docs
 const most = 300 * 1024;
 
 const page = await start("en", { colorScheme: "light" });
-await testid(page, "hint-close").click();
 await container(page, "web", "up");
 await eventually("web serves", async () => (await testid(page, "strip").locator("button", { hasText: "200 OK" }).count()) > 0);
 await eventually("fifteen seconds", async () => (await instant(page)) > 15);

@@ -4,7 +4,6 @@ import { assert, axe, base, check, container, eventually, finish, freeze, pause,
 for (const lang of ["en", "ja"]) {
   const page = await start(lang);
   const lanes = testid(page, "lanes");
-  await testid(page, "hint-close").click();
   await eventually("web answers its client", async () =>
     (await testid(page, "strip").locator("button", { hasText: "web → client" }).count()) > 0);
 

@@ -305,12 +305,30 @@ texts! {
     send_to: "Send a request to {}", "{} にリクエストを送る";
     did_send: "A request goes to {}.", "{} にリクエストを送りました。";
     did_answer: "{} answered: {}", "{} の応答:{}";
-    hint: "First steps", "はじめに";
-    hint_send: "Send a request: the button is below the picture.", "図の下のボタンでリクエストを送る";
-    hint_freeze: "Freeze the world (or press k) while it flies.", "飛んでいる間に世界を止める(k キーでも)";
-    hint_click: "Click a mark to read the message, a container or a volume to look inside.", "印を押してメッセージを、コンテナやボリュームを押して中を見る";
-    hint_break: "Kill a container, and watch what recovers and what is lost.", "コンテナを強制終了し、何が回復し何が失われるかを見る";
-    hint_close: "Got it", "わかりました";
+    tour_again: "Tour", "ツアー";
+    tour_step: "Step {} of {}", "ステップ {}/{}";
+    tour_next: "Next", "次へ";
+    tour_back: "Back", "戻る";
+    tour_skip: "Skip", "スキップ";
+    tour_end: "Start", "始める";
+    tour_pod: "This is a pod", "これが Pod です";
+    tour_pod_text: "The boxes in it are its containers: real programs that run right now. They start, live and end together on one node.",
+        "中の箱がコンテナです。どれもいま実際に動いているプログラムで、同じノードに置かれ、起動も終了も一緒です。";
+    tour_rail: "localhost, the rail", "localhost のレール";
+    tour_rail_text: "Containers of a pod share one network: they meet at this rail. A black label is a port somebody listens on.",
+        "同じ Pod のコンテナはネットワークを共有し、このレールの上で出会います。黒いラベルは待ち受け中のポートです。";
+    tour_volume: "A volume", "ボリューム";
+    tour_volume_text: "Files that the containers share. Click it to read what is in them; a dotted line shows who has it mounted.",
+        "コンテナどうしで共有するファイルです。クリックすると中身を読めます。点線はマウントしているコンテナを示します。";
+    tour_message: "Every mark is a real message", "印はすべて本物のメッセージ";
+    tour_message_text: "What flies over the picture is listed here. Click a mark or its entry to read the bytes. Shapes say what it is; the legend is below.",
+        "図の上を飛ぶ印は、ここにも並びます。印か一覧を押すと中身をバイト単位で読めます。形の意味は下の凡例にあります。";
+    tour_time: "Time is yours", "時間はあなたのもの";
+    tour_time_text: "Freeze the world (k), step through it (.), change its speed, drag the slider back to any instant. Going back is exact.",
+        "世界を止め(k)、一歩ずつ進め(.)、速さを変え、スライダーで好きな時点に戻れます。巻き戻しは正確です。";
+    tour_inspector: "Look inside, then break it", "中を見て、壊してみる";
+    tour_inspector_text: "Click any mark, container or volume: its details open, with buttons to kill, pause or slow it. Kill a container and see what recovers.",
+        "印・コンテナ・ボリュームを押すと詳細が開きます。強制終了や一時停止のボタンもそこにあります。コンテナを落として、何が回復するか見てみましょう。";
     menu_help: "Right-click, or Shift+F10, opens the menu of a thing.", "右クリックまたは Shift+F10 で、その対象のメニューが開きます。";
     made_by: "Made by", "作成元";
     deed_slow: "Slow its CPU", "CPU を遅くする";

@@ -15,10 +15,12 @@
 //! - [`diff`]: what is other in one text than in another
 //! - [`field`]: where a field of an object stands in its YAML
 //! - [`touch`]: what can be done to a thing; [`yaml`]: an object as people edit it
+//! - [`beside`]: where a card stands that points at something
 //! - [`bookmark`]: instants that somebody wants to find again
 //! - [`speed`]: how fast a world runs
 //! - [`show`]: bytes and instants as text
 
+pub mod beside;
 pub mod bookmark;
 pub mod curl;
 pub mod diff;

@@ -4,7 +4,7 @@
 //! - [`app`]: the whole: header, gallery or world
 //! - [`gallery`]: the patterns
 //! - [`world`]: one world: its picture, its lists, its time; [`banner`]: how the connection is;
-//!   [`command`]: what people do to it; [`hint`]: what to do first; [`spoken`]: it in a sentence
+//!   [`command`]: what people do to it; [`tour`]: the first minute; [`spoken`]: it in a sentence
 //! - [`stage`]: the picture, as SVG, with [`pod`]; [`canvas`]: the moving marks upon it
 //! - [`lanes`]: what happened in which order
 //! - [`transport`]: the time of world and view; [`bookmarks`]: instants kept on it
@@ -25,7 +25,6 @@ pub mod deeds;
 pub mod editor;
 pub mod exercise;
 pub mod gallery;
-pub mod hint;
 pub mod inspector;
 pub mod lanes;
 pub mod lesson;
@@ -39,6 +38,7 @@ pub mod practice;
 pub mod spoken;
 pub mod stage;
 pub mod terminal;
+pub mod tour;
 pub mod transport;
 pub mod why;
 pub mod world;

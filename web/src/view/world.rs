@@ -29,7 +29,6 @@ use crate::view::banner::Banner;
 use crate::view::bookmarks;
 use crate::view::canvas::{Palette, Routes};
 use crate::view::command;
-use crate::view::hint::Hint;
 use crate::view::inspector::{Inspector, Selection, Touch};
 use crate::view::lanes::LanesView;
 use crate::view::lists::Strip;
@@ -37,6 +36,7 @@ use crate::view::menu::Menu;
 use crate::view::panels::Panels;
 use crate::view::spoken::spoken;
 use crate::view::stage::{Legend, Stage, shape_sign};
+use crate::view::tour::Tour;
 use crate::view::transport::{Action, Transport};
 
 /// The page is built anew at most this often, in ms; marks fly between.
@@ -477,8 +477,7 @@ impl Component for World {
                 <Banner link={session.0.borrow().link.clone()} note={self.note.clone()} fetching={self.fetching} restartable={!self.name().is_empty()}
                     again={ctx.link().callback(|_| Msg::Again)} restart={ctx.link().callback(|_| Msg::Restart)} />
                 <section class={classes!("stage", format!("show-{}", show.word()))} aria-label={t.picture}>
-                    <Hint />
-                    <div class="views" role="group" aria-label={t.views}>{ for views }</div>
+                    <div class="views" role="group" aria-label={t.views}>{ for views }<span class="grow" /><Tour /></div>
                     <div class="view" ref={self.stage.clone()} {onclick} {oncontextmenu} data-testid="stage">
                         <div class="paper" style={format!("width:{:.0}px;aspect-ratio:{w:.0}/{h:.0}", w * self.scale((w, h)))}>
                             <Stage session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} />
