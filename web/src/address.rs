@@ -2,6 +2,7 @@
 //! same place again.
 
 use crate::i18n::Lang;
+use crate::model::what::What;
 
 /// The address of the page, as it stands after the `#`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +21,8 @@ pub struct Address {
     pub panel: String,
     /// The event that is inspected.
     pub event: Option<u64>,
+    /// What is selected, other than an event, in words; or empty.
+    pub what: String,
     /// What is shown of what happened: "order", "both", or empty for the picture.
     pub show: String,
     /// The exercise that is worked at, or empty.
@@ -46,6 +49,9 @@ impl Address {
                     address.at = seconds.map(|s| (s * 1e9) as u64);
                 }
                 "panel" => address.panel = clean(value),
+                "what" => {
+                    address.what = What::parse(value).map(|w| w.to_string()).unwrap_or_default();
+                }
                 "show" => address.show = clean(value),
                 "exercise" => address.exercise = clean(value),
                 "event" => address.event = value.parse().ok(),
@@ -86,6 +92,9 @@ impl Address {
         if !self.exercise.is_empty() {
             add("exercise", self.exercise.clone());
         }
+        if !self.what.is_empty() {
+            add("what", self.what.clone());
+        }
         if let Some(event) = self.event {
             add("event", event.to_string());
         }
@@ -112,6 +121,7 @@ mod tests {
             at: Some(12_500_000_000),
             panel: "logs".into(),
             event: Some(99),
+            what: "container:default/web/log-saver".into(),
             exercise: "wrong-port".into(),
             show: "both".into(),
         };

@@ -124,7 +124,25 @@ pub async fn status(path: &str) -> Result<String, Failure> {
 /// # Errors
 /// As [`call`].
 pub async fn start(pattern: &str, seed: u64) -> Result<String, Failure> {
-    let body = serde_json::json!({"pattern": pattern, "seed": seed, "speed": 1});
+    begin(pattern, seed, None, None).await
+}
+
+/// Makes a world of a pattern and returns its id; `epoch` is what its wall clock shows at its
+/// beginning, in s since 1970 (now if not given). One that is to go to an instant first stands.
+///
+/// # Errors
+/// As [`call`].
+pub async fn begin(
+    pattern: &str,
+    seed: u64,
+    epoch: Option<u64>,
+    at: Option<u64>,
+) -> Result<String, Failure> {
+    // Whole seconds, so that a link can say when it was.
+    let epoch = epoch.unwrap_or((js_sys::Date::now() / 1e3) as u64);
+    let speed = if at.is_some() { 0 } else { 1 };
+    let body =
+        serde_json::json!({"pattern": pattern, "seed": seed, "speed": speed, "epoch": epoch});
     let world = call("POST", "/api/worlds", Some(body)).await?;
     match world["id"].as_str() {
         Some(id) => Ok(id.to_owned()),

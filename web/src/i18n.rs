@@ -329,6 +329,32 @@ texts! {
     tour_inspector: "Look inside, then break it", "中を見て、壊してみる";
     tour_inspector_text: "Click any mark, container or volume: its details open, with buttons to kill, pause or slow it. Kill a container and see what recovers.",
         "印・コンテナ・ボリュームを押すと詳細が開きます。強制終了や一時停止のボタンもそこにあります。コンテナを落として、何が回復するか見てみましょう。";
+    link_copy: "Copy link", "リンクをコピー";
+    link_help: "A link to this pattern, seed, time and selection: who opens it sees the same in a world of their own",
+        "パターン・シード・時刻・選択を含むリンク。開いた人は自分の世界で同じものを見られます";
+    link_copied: "Link copied: pattern, seed, time and selection.", "リンクをコピーしました(パターン・シード・時刻・選択)。";
+    link_touched: "What you did to this world ({} times) is not in it.", "この世界に加えた操作({} 回)は含まれません。";
+    link_by_hand: "The browser does not let this page copy. Copy the link yourself: {}", "ブラウザーがコピーを許可していません。リンクを手でコピーしてください: {}";
+    link_none: "Only the world of a pattern has a link. An exercise begins from your files, which are kept in your browser.",
+        "リンクにできるのはパターンの世界だけです。演習は、このブラウザーに保存されたあなたのファイルから始まります。";
+    link_title: "Opening a link", "リンクを開いています";
+    link_opening: "Making a world of {} with seed {}…", "{} の世界をシード {} で作っています…";
+    link_running: "Running it to {}. It has come to {}.", "{} まで進めています。いま {} です。";
+    link_as_it_is: "Show it as far as it is", "いまの時点で表示";
+    link_version: "This link has another form ({}) than this page reads: it is of another version of Podlab, or was cut.",
+        "このリンクの形式({})は読めません。別の版の Podlab のものか、途中で切れています。";
+    link_pattern: "This link names no pattern.", "このリンクにはパターンの名前がありません。";
+    link_seed: "The seed in this link is no whole number: “{}”.", "リンクのシードが整数ではありません:「{}」。";
+    link_epoch: "The beginning of the world in this link is no number of seconds: “{}”.", "リンクの世界の開始時刻が秒数ではありません:「{}」。";
+    link_time: "The time in this link is no number of seconds between 0 and a day: “{}”.", "リンクの時刻が 0 秒から 1 日までの秒数ではありません:「{}」。";
+    link_what: "What this link selects is not known: “{}”.", "リンクが選んでいるものが分かりません:「{}」。";
+    link_ask_again: "Copy the whole link again, ask who sent it for a new one, or start from the patterns.",
+        "リンク全体をコピーし直すか、送った人に新しいリンクを頼むか、パターン一覧から始めてください。";
+    link_refused: "The world of pattern “{}” cannot be made: {}", "パターン「{}」の世界を作れません:{}";
+    link_old: "If the link is old, the pattern may have another name now: look among all patterns.",
+        "古いリンクなら、パターンの名前が変わっているかもしれません。パターン一覧を確かめてください。";
+    link_lost: "What the link selects is not in this world: {}. The link is of another version of Podlab, or of a world to which something was done.",
+        "リンクが選んでいるものはこの世界にありません: {}。別の版の Podlab か、操作が加えられた世界のリンクです。";
     menu_help: "Right-click, or Shift+F10, opens the menu of a thing.", "右クリックまたは Shift+F10 で、その対象のメニューが開きます。";
     made_by: "Made by", "作成元";
     deed_slow: "Slow its CPU", "CPU を遅くする";

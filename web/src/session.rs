@@ -80,6 +80,8 @@ pub struct Session {
     pub pattern: String,
     /// Its seed.
     pub seed: u64,
+    /// What its wall clock showed at the beginning, in ns since 1970.
+    pub epoch: u64,
     /// How many events each [`BUCKET`] holds.
     pub density: Vec<u32>,
     /// Where marks were drawn last, for the pointer: x, y, event.
@@ -115,6 +117,7 @@ impl Session {
             link: Link::Connecting,
             pattern: String::new(),
             seed: 0,
+            epoch: 0,
             density: Vec::new(),
             drawn: Vec::new(),
             flights: Flights::new(1.0),
@@ -134,12 +137,12 @@ impl Session {
             return;
         };
         match frame {
-            Frame::Hello { version, pattern, seed, from, keyframe, .. } => {
+            Frame::Hello { version, pattern, seed, epoch, from, keyframe, .. } => {
                 if version != VERSION {
                     self.link = Link::Version(version);
                     return;
                 }
-                (self.pattern, self.seed) = (pattern, seed);
+                (self.pattern, self.seed, self.epoch) = (pattern, seed, epoch);
                 if from != self.timeline.next() || self.timeline.is_empty() {
                     self.timeline = Timeline::new(from, keyframe.unwrap_or_default());
                     self.forget();
@@ -208,6 +211,11 @@ impl Session {
             self.layout = Layout::new(columns);
             self.laid_out = 0;
         }
+    }
+
+    /// Whether all that had happened when the stream was opened has come.
+    pub fn complete(&self) -> bool {
+        self.clock.heard > 0.0 && !self.timeline.is_empty()
     }
 
     /// The world's present as well as it can be told between two frames, in ns.

@@ -59,6 +59,14 @@ pub fn window() -> Window {
     web_sys::window().expect("the page runs in a window")
 }
 
+/// Copies a text; `None` where the browser gives the page no clipboard (it does so over https
+/// and from this machine only).
+pub fn clipboard(text: &str) -> Option<js_sys::Promise> {
+    let navigator = window().navigator();
+    let there = js_sys::Reflect::get(&navigator, &"clipboard".into()).ok()?;
+    (!there.is_undefined()).then(|| navigator.clipboard().write_text(text))
+}
+
 /// The page's own clock, in ms.
 pub fn clock() -> f64 {
     window().performance().map_or(0.0, |p| p.now())

@@ -17,6 +17,7 @@
 //! - [`touch`]: what can be done to a thing; [`yaml`]: an object as people edit it
 //! - [`beside`]: where a card stands that points at something
 //! - [`bookmark`]: instants that somebody wants to find again
+//! - [`link`]: what one sees, as a link; [`what`]: a thing in words
 //! - [`speed`]: how fast a world runs
 //! - [`show`]: bytes and instants as text
 
@@ -29,6 +30,7 @@ pub mod field;
 pub mod flight;
 pub mod lanes;
 pub mod layout;
+pub mod link;
 pub mod pod;
 pub mod route;
 pub mod rows;
@@ -38,4 +40,5 @@ pub mod show;
 pub mod speed;
 pub mod timeline;
 pub mod touch;
+pub mod what;
 pub mod yaml;

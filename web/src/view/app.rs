@@ -7,13 +7,17 @@ use yew::prelude::*;
 
 use crate::address::Address;
 use crate::i18n::Lang;
+use crate::model::link::{Link, Wrong};
 use crate::ui::{Choices, Theme, Ui, use_ui, window};
+use crate::view::arrival::Arrival;
 use crate::view::gallery::Gallery;
 use crate::view::world::World;
 
 /// The application.
 pub struct App {
     address: Address,
+    /// The link that is being opened.
+    link: Option<Result<Link, Wrong>>,
     choices: Choices,
     _hash: EventListener,
 }
@@ -24,6 +28,8 @@ pub enum Msg {
     Moved,
     /// The page goes elsewhere.
     Go(Address),
+    /// The world of a link is there: it takes the link's place.
+    Arrived(Address),
     /// The place on this page changed: the address follows.
     Keep(Address),
     /// Something was chosen.
@@ -32,6 +38,10 @@ pub enum Msg {
 
 fn here() -> Address {
     Address::parse(&window().location().hash().unwrap_or_default())
+}
+
+fn opened() -> Option<Result<Link, Wrong>> {
+    Link::parse(&window().location().hash().unwrap_or_default())
 }
 
 /// Makes the address of the page say this, without a new entry in the history.
@@ -53,13 +63,13 @@ impl Component for App {
         let address = here();
         let choices = Choices::load(address.lang);
         choices.apply(None);
-        App { address, choices, _hash: hash }
+        App { address, link: opened(), choices, _hash: hash }
     }
 
     fn update(&mut self, _: &Context<App>, msg: Msg) -> bool {
         match msg {
             Msg::Moved => {
-                self.address = here();
+                (self.address, self.link) = (here(), opened());
                 if let Some(lang) = self.address.lang {
                     self.choose(Choices { lang, ..self.choices });
                 }
@@ -68,7 +78,12 @@ impl Component for App {
                 address.lang = self.address.lang;
                 // The listener hears it, and the history has a new entry.
                 let _ = window().location().set_hash(&address.hash());
-                self.address = address;
+                (self.address, self.link) = (address, None);
+            }
+            Msg::Arrived(address) => {
+                (self.address, self.link) = (Address { lang: self.address.lang, ..address }, None);
+                // Going back must not open the link, and with it another world, once more.
+                write(&self.address);
             }
             Msg::Keep(address) => {
                 self.address = Address { lang: self.address.lang, ..address };
@@ -90,7 +105,10 @@ impl Component for App {
         let ui = Ui { choices: self.choices, set: ctx.link().callback(Msg::Choose) };
         let t = ui.t();
         let go = ctx.link().callback(Msg::Go);
-        let content = if self.address.world.is_empty() {
+        let content = if let Some(link) = &self.link {
+            let key = link.as_ref().map(Link::hash).unwrap_or_default();
+            html! { <Arrival {key} link={link.clone()} arrive={ctx.link().callback(Msg::Arrived)} {go} /> }
+        } else if self.address.world.is_empty() {
             html! { <Gallery {go} /> }
         } else {
             let keep = ctx.link().callback(Msg::Keep);

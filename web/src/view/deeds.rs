@@ -141,7 +141,7 @@ pub fn scaled_by(state: &State, pod: &(String, String)) -> Option<(String, Strin
 /// Copies a text; where the browser forbids it, it stays to be selected by hand.
 fn copy(text: &str) {
     // The promise is rejected where the page may not use the clipboard; the text is still there.
-    let _ = window().navigator().clipboard().write_text(text);
+    let _ = crate::ui::clipboard(text);
 }
 
 /// A text with a button that copies it.

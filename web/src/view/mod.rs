@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`app`]: the whole: header, gallery or world
-//! - [`gallery`]: the patterns
+//! - [`gallery`]: the patterns; [`arrival`]: a link is opened
 //! - [`world`]: one world: its picture, its lists, its time; [`banner`]: how the connection is;
 //!   [`command`]: what people do to it; [`tour`]: the first minute; [`spoken`]: it in a sentence
 //! - [`stage`]: the picture, as SVG, with [`pod`]; [`canvas`]: the moving marks upon it
@@ -17,6 +17,7 @@
 //! - [`inspector`]: one thing, looked at closely; [`payload`]: bytes in several forms
 
 pub mod app;
+pub mod arrival;
 pub mod banner;
 pub mod bookmarks;
 pub mod canvas;

@@ -2,6 +2,7 @@
 
 mod act;
 mod frame;
+mod link;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use crate::model::bookmark::Bookmarks;
 use crate::model::flight::Shape;
 use crate::model::speed;
 use crate::model::timeline::Timeline;
+use crate::model::what::What;
 use crate::session::{Session, Shared};
 use crate::stream::Stream;
 use crate::ui::{Ui, clock, window};
@@ -65,6 +67,8 @@ pub struct World {
     built: f64,
     dirty: bool,
     selected: Selection,
+    /// What the address names and is to be selected when it has come.
+    wanted: Option<What>,
     panel: String,
     who: BTreeSet<String>,
     filter: String,
@@ -145,6 +149,8 @@ pub enum Msg {
     Ui(Ui),
     Resize,
     Beat,
+    Link,
+    Copied(Result<String, String>),
     Again,
     Restart,
     Started(Result<String, Failure>),
@@ -199,6 +205,7 @@ impl Component for World {
             built: 0.0,
             dirty: true,
             selected: address.event.map_or(Selection::None, Selection::Event),
+            wanted: What::parse(&address.what),
             panel,
             who: BTreeSet::new(),
             filter: String::new(),
@@ -283,11 +290,7 @@ impl Component for World {
                 self.menu = None;
                 let opened = self.selected == Selection::None && selection != Selection::None;
                 self.selected = selection;
-                self.address.event = match self.selected {
-                    Selection::Event(seq) => Some(seq),
-                    _ => None,
-                };
-                self.keep(ctx);
+                self.keep_selection(ctx);
                 if opened {
                     gloo_timers::callback::Timeout::new(0, || crate::view::app::focus("inspected"))
                         .forget();
@@ -327,8 +330,13 @@ impl Component for World {
                     // What is bookmarked before the fork happened in it too.
                     let shown = self.session.0.borrow().told();
                     bookmarks::save(&self.bookmarks.until(shown), id);
-                    let address =
-                        Address { world: id.into(), at: None, event: None, ..self.address.clone() };
+                    let address = Address {
+                        world: id.into(),
+                        at: None,
+                        event: None,
+                        what: String::new(),
+                        ..self.address.clone()
+                    };
                     ctx.props().go.emit(address);
                 }
             }
@@ -368,8 +376,7 @@ impl Component for World {
                     }
                     "Escape" if self.selected != Selection::None => {
                         self.selected = Selection::None;
-                        self.address.event = None;
-                        self.keep(ctx);
+                        self.keep_selection(ctx);
                         self.build();
                         return true;
                     }
@@ -403,6 +410,8 @@ impl Component for World {
                 self.spoken = said;
                 return new;
             }
+            Msg::Link => self.copy_link(ctx),
+            Msg::Copied(note) => self.note = Some(note),
             Msg::Again => {
                 if let Some(stream) = &self.stream {
                     stream.retry();
@@ -477,7 +486,7 @@ impl Component for World {
                 <Banner link={session.0.borrow().link.clone()} note={self.note.clone()} fetching={self.fetching} restartable={!self.name().is_empty()}
                     again={ctx.link().callback(|_| Msg::Again)} restart={ctx.link().callback(|_| Msg::Restart)} />
                 <section class={classes!("stage", format!("show-{}", show.word()))} aria-label={t.picture}>
-                    <div class="views" role="group" aria-label={t.views}>{ for views }<span class="grow" /><Tour /></div>
+                    <div class="views" role="group" aria-label={t.views}>{ for views }<span class="grow" /><button class="form" data-testid="copy-link" title={t.link_help} onclick={ctx.link().callback(|_| Msg::Link)}>{ t.link_copy }</button><Tour /></div>
                     <div class="view" ref={self.stage.clone()} {onclick} {oncontextmenu} data-testid="stage">
                         <div class="paper" style={format!("width:{:.0}px;aspect-ratio:{w:.0}/{h:.0}", w * self.scale((w, h)))}>
                             <Stage session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} />
