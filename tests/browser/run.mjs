@@ -1,5 +1,6 @@
 // Starts Podlab on a free port and walks the page in a real browser (all in `every`).
-// PODLAB is the binary, CHROMIUM the browser, PODLAB_PAGE a folder with another page than the binary's. Ends with "# pass N" and "# fail N".
+// PODLAB is the binary, CHROMIUM the browser, PODLAB_PAGE a folder with another page than the binary's,
+// PODLAB_PATTERNS one with other patterns. Ends with "# pass N" and "# fail N".
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -17,7 +18,8 @@ const port = await new Promise((resolve) => {
     probe.close(() => resolve(port));
   });
 });
-const server = spawn(podlab, ["up", "--no-open", "--port", String(port), "--state", state, ...(process.env.PODLAB_PAGE ? ["--page", process.env.PODLAB_PAGE] : [])], {
+const server = spawn(podlab, ["up", "--no-open", "--port", String(port), "--state", state, ...(process.env.PODLAB_PAGE ? ["--page", process.env.PODLAB_PAGE] : []),
+  ...(process.env.PODLAB_PATTERNS ? ["--patterns", process.env.PODLAB_PATTERNS] : [])], {
   stdio: ["ignore", "inherit", "inherit"],
 });
 let gone = false;
@@ -35,7 +37,7 @@ for (;;) {
   await new Promise((r) => setTimeout(r, 100));
 }
 
-const every = ["page.mjs", "practice.mjs", "views.mjs", "looks.mjs", "loss.mjs", "terminal.mjs", "time.mjs", "tour.mjs", "link.mjs"];
+const every = ["page.mjs", "practice.mjs", "views.mjs", "looks.mjs", "loss.mjs", "terminal.mjs", "time.mjs", "tour.mjs", "link.mjs", "predict.mjs"];
 // Walks may be named on the command line.
 const walks = process.argv.slice(2).length ? process.argv.slice(2) : every;
 let [text, code] = ["", 0];

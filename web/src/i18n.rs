@@ -355,6 +355,21 @@ texts! {
         "古いリンクなら、パターンの名前が変わっているかもしれません。パターン一覧を確かめてください。";
     link_lost: "What the link selects is not in this world: {}. The link is of another version of Podlab, or of a world to which something was done.",
         "リンクが選んでいるものはこの世界にありません: {}。別の版の Podlab か、操作が加えられた世界のリンクです。";
+    predict_title: "Predict, then run", "予想してから動かす";
+    predict_tick: "Tick all that you expect. Then let it happen.", "起こると思うものをすべて選んでから、実際に起こしてみましょう。";
+    predict_run: "Let it happen", "起こしてみる";
+    predict_wait: "It happens now: watch the picture for {}.", "いま起きています。{} のあいだ図を見てください。";
+    predict_gone: "{} of {} have passed", "{}/{} が経過";
+    predict_frozen: "The world is frozen: run it to see what comes.", "世界が停止中です。動かすと続きが見られます。";
+    predict_score: "{} of {} judged rightly.", "{}/{} を正しく予想しました。";
+    predict_why: "Why:", "理由:";
+    predict_hit: "It happens, as you expected.", "予想どおり起こりました。";
+    predict_missed: "It happens; you did not expect it.", "予想していませんでしたが、起こりました。";
+    predict_false: "It does not happen, though you expected it.", "予想しましたが、起こりません。";
+    predict_ruled_out: "It does not happen, and you did not expect it.", "予想どおり起こりません。";
+    predict_see: "See it in the messages", "メッセージで確かめる";
+    predict_mend: "Put it right again", "元に戻す";
+    predict_again: "Once more", "もう一度";
     menu_help: "Right-click, or Shift+F10, opens the menu of a thing.", "右クリックまたは Shift+F10 で、その対象のメニューが開きます。";
     made_by: "Made by", "作成元";
     deed_slow: "Slow its CPU", "CPU を遅くする";

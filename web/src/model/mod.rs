@@ -10,6 +10,7 @@
 //! - [`flight`]: when a mark leaves and arrives on the screen
 //! - [`route`]: the line along which it goes
 //! - [`exchange`]: request and response together
+//! - [`predict`]: questions of a lesson
 //! - [`rows`]: the lists (messages, logs, events) and their filters
 //! - [`curl`]: a request as a command
 //! - [`diff`]: what is other in one text than in another
@@ -32,6 +33,7 @@ pub mod lanes;
 pub mod layout;
 pub mod link;
 pub mod pod;
+pub mod predict;
 pub mod route;
 pub mod rows;
 #[cfg(test)]

@@ -61,7 +61,8 @@ fn safe(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://")
 }
 
-fn render(markdown: &str) -> Html {
+/// A text in markdown as elements, in one that holds them.
+pub fn render(markdown: &str) -> Html {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
     let mut stack = vec![VTag::new("div")];
     let push = |stack: &mut Vec<VTag>, node: VNode| {
@@ -75,7 +76,13 @@ fn render(markdown: &str) -> Html {
         VNode::from(tag)
     };
     let mut head = false;
-    for event in Parser::new_ext(markdown, options) {
+    let mut events = Parser::new_ext(markdown, options).peekable();
+    // Whether the last character written needs no blank behind it.
+    let mut wide = false;
+    while let Some(event) = events.next() {
+        if let Event::Text(text) | Event::Code(text) = &event {
+            wide = text.chars().next_back().is_some_and(is_wide);
+        }
         match event {
             Event::Start(tag) => {
                 head |= matches!(tag, Tag::TableHead);
@@ -93,6 +100,10 @@ fn render(markdown: &str) -> Html {
                 push(&mut stack, VNode::from(text.to_string()));
             }
             Event::Code(text) => push(&mut stack, leaf("code", &text)),
+            // Japanese has no blanks between words: a line that ends in it goes on at once.
+            Event::SoftBreak
+                if wide
+                    && matches!(events.peek(), Some(Event::Text(t)) if t.starts_with(is_wide)) => {}
             Event::SoftBreak => push(&mut stack, VNode::from(" ")),
             Event::HardBreak => push(&mut stack, VTag::new("br").into()),
             Event::Rule => push(&mut stack, VTag::new("hr").into()),
@@ -102,9 +113,20 @@ fn render(markdown: &str) -> Html {
     stack.into_iter().next().map(VNode::from).unwrap_or_default()
 }
 
+/// Whether a character is of a script without blanks.
+fn is_wide(c: char) -> bool {
+    matches!(c, '\u{3000}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ff00}'..='\u{ff60}')
+}
+
 #[cfg(test)]
 mod tests {
-    use super::safe;
+    use super::{is_wide, safe};
+
+    #[test]
+    fn japanese_needs_no_blanks_between_words() {
+        assert!("あ漢ー、。（".chars().all(is_wide));
+        assert!(!"a1 -é`".chars().any(is_wide));
+    }
 
     #[test]
     fn links_lead_to_the_web_only() {

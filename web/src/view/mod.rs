@@ -13,7 +13,7 @@
 //! - [`why`]: why a message went where it went, and the same once more
 //! - [`deeds`]: what can be done to a thing, in its [`menu`]; [`object`]: an object as YAML
 //! - [`terminal`]: kubectl, typed
-//! - [`lists`]: messages, logs, events; [`lesson`]: the lesson
+//! - [`lists`]: messages, logs, events; [`lesson`]: the lesson, with [`predict`]: its questions
 //! - [`inspector`]: one thing, looked at closely; [`payload`]: bytes in several forms
 
 pub mod app;
@@ -36,6 +36,7 @@ pub mod panels;
 pub mod payload;
 pub mod pod;
 pub mod practice;
+pub mod predict;
 pub mod spoken;
 pub mod stage;
 pub mod terminal;

@@ -12,10 +12,11 @@ use crate::session::Shared;
 use crate::ui::use_ui;
 use crate::view::app::focus;
 use crate::view::inspector::Selection;
-use crate::view::lesson::Lesson;
 use crate::view::lists::Rows;
 use crate::view::practice::Practice;
+use crate::view::predict::LessonWithQuestions;
 use crate::view::terminal::Terminal;
+use crate::view::transport::Action;
 
 /// The panels, in their order.
 const ORDER: [&str; 6] = ["lesson", "practice", "messages", "logs", "events", "terminal"];
@@ -33,6 +34,10 @@ pub struct Props {
     pub turn: Callback<&'static str>,
     /// The pattern, with its lesson; `None` until it has come.
     pub pattern: Option<Value>,
+    /// The speed that was chosen, in thousandths.
+    pub speed: u32,
+    /// Does something with time.
+    pub act: Callback<Action>,
     /// The address of the page.
     pub address: Address,
     /// Goes to another page.
@@ -102,7 +107,16 @@ pub fn Panels(props: &Props) -> Html {
             match props.pattern.as_ref().map(text) {
                 None => html! { <p class="quiet">{ t.loading }</p> },
                 Some(None) => html! { <p class="quiet">{ t.no_lesson }</p> },
-                Some(Some(markdown)) => html! { <Lesson {markdown} /> },
+                Some(Some(markdown)) => {
+                    let pattern = props.pattern.as_ref().and_then(|p| p["name"].as_str());
+                    let (sift, turn) = (props.sift.clone(), props.turn.clone());
+                    let see = Callback::from(move |filter: String| {
+                        sift.emit(filter);
+                        turn.emit("messages");
+                    });
+                    html! { <LessonWithQuestions {markdown} pattern={pattern.unwrap_or_default().to_owned()} session={props.session.clone()} world={props.address.world.clone()}
+                    tick={props.tick} speed={props.speed} act={props.act.clone()} {see} /> }
+                }
             }
         }
     };

@@ -504,7 +504,7 @@ impl Component for World {
                 if let Some(at) = self.menu {
                     <Menu {at} close={ctx.link().callback(|()| Msg::Menu(None))}>{ inspector }</Menu>
                 } else { { inspector } }
-                <Panels session={session.clone()} {tick} panel={self.panel.clone()} turn={ctx.link().callback(Msg::Panel)} pattern={self.pattern.clone()}
+                <Panels session={session.clone()} {tick} speed={self.speed} act={ctx.link().callback(Msg::Act)} panel={self.panel.clone()} turn={ctx.link().callback(Msg::Panel)} pattern={self.pattern.clone()}
                     address={self.address.clone()} go={ctx.props().go.clone()} selected={selected} {select} who={self.who.clone()} want={ctx.link().callback(Msg::Who)}
                     filter={self.filter.clone()} sift={ctx.link().callback(Msg::Filter)} />
                 <Transport session={session.clone()} {tick} speed={self.speed} bookmarks={self.bookmarks.clone()} act={ctx.link().callback(Msg::Act)} />
