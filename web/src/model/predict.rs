@@ -156,7 +156,8 @@ impl Question {
 /// Joins lines as Markdown does, but without a blank between Japanese ones.
 fn join(text: &mut String, line: &str) {
     let wide = |c: Option<char>| c.is_some_and(|c| c >= '\u{3000}');
-    if !text.is_empty() && !(wide(text.chars().next_back()) && wide(line.chars().next())) {
+    let blank = !(wide(text.chars().next_back()) && wide(line.chars().next()));
+    if blank && !text.is_empty() {
         text.push(' ');
     }
     text.push_str(line);
