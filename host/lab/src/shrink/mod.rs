@@ -24,7 +24,8 @@ mod parts;
 pub use clause::Clause;
 use parts::{Part, faults, halved, others, without};
 
-/// How many runs shrinking takes at most, unless told otherwise.
+/// How many runs shrinking takes at most, unless told otherwise; and, as a run that passes may be
+/// longer than the one that failed, as many times the events of that one.
 pub const RUNS: u32 = 30;
 
 /// What is left of a failure.
@@ -45,8 +46,8 @@ pub struct Shrunk {
 }
 
 /// Makes `scenario` smaller, which ended as `report` says after the steps of `script` were done.
-/// `run` runs a scenario under the same seed; it is called at most `limit` times. Gives nothing
-/// back if the run did not fail, or does not fail again when it is written out.
+/// `run` runs a scenario under the same seed; it is called at most `limit` times, and no more once
+/// its runs had `limit` times the events of the one that failed. Gives nothing back if the run did not fail, or does not fail again when it is written out.
 pub fn shrink(
     scenario: &Scenario,
     report: &Report,
@@ -56,8 +57,17 @@ pub fn shrink(
 ) -> Option<Shrunk> {
     let clause = Clause::of(report, scenario)?;
     let whole = clause.alone(scenario, script);
-    let mut search =
-        Search { clause, run, limit, runs: 0, tried: BTreeMap::new(), control: false, best: None };
+    let mut search = Search {
+        clause,
+        run,
+        limit,
+        runs: 0,
+        events: report.events.saturating_mul(limit.into()),
+        dearest: 0,
+        tried: BTreeMap::new(),
+        control: false,
+        best: None,
+    };
     search.attempt(&whole)?;
     let at_first = search.candidate().clone();
     search.faults();
@@ -76,6 +86,9 @@ struct Search<R> {
     run: R,
     limit: u32,
     runs: u32,
+    /// How many events runs may still have, and the most that one of them had.
+    events: u64,
+    dearest: u64,
     /// What was tried already, and whether it failed in the same way.
     tried: BTreeMap<String, bool>,
     /// Whether the scenario passes without its faults, so that cuts can be held against that.
@@ -92,12 +105,15 @@ impl<R: FnMut(&Scenario) -> Report> Search<R> {
     /// what is printed: the file, read again.
     fn fails(&mut self, candidate: &Scenario) -> Option<(Scenario, String, Report)> {
         let yaml = candidate.to_yaml().ok()?;
-        if self.tried.contains_key(&yaml) || self.runs >= self.limit {
+        let dear = self.runs > 0 && self.dearest > self.events;
+        if self.tried.contains_key(&yaml) || self.runs >= self.limit || dear {
             return None;
         }
         let read = Scenario::parse(&candidate.file, &yaml).ok()?;
         self.runs += 1;
         let report = (self.run)(&read);
+        self.events = self.events.saturating_sub(report.events);
+        self.dearest = self.dearest.max(report.events);
         let same = self.clause.is(&report);
         self.tried.insert(yaml.clone(), same);
         same.then_some((read, yaml, report))
@@ -160,7 +176,7 @@ impl<R: FnMut(&Scenario) -> Report> Search<R> {
         let mut parts = parts.to_vec();
         let mut gone: Vec<Part> = Vec::new();
         let mut pieces = 2;
-        while !parts.is_empty() && self.runs < self.limit {
+        while !parts.is_empty() && self.runs < self.limit && self.dearest <= self.events {
             let size = parts.len().div_ceil(pieces);
             let cut = parts.chunks(size).find_map(|chunk| {
                 let left_out: Vec<Part> = gone.iter().chain(chunk).cloned().collect();
