@@ -50,6 +50,30 @@ await check("the picture fills its stage", async () => {
   await page.context().close();
 });
 
+for (const [width, height] of [[1024, 768], [1440, 900]]) {
+  await check(`${width}x${height}: folding the panels gives the picture their room`, async () => {
+    const page = await start("en", { viewport: { width, height } });
+    await container(page, "web", "up");
+    const scale = () => page.evaluate(() => document.querySelector(".paper").getBoundingClientRect().width / document.querySelector("svg.scene").viewBox.baseVal.width);
+    const before = await scale();
+    const fold = testid(page, "fold-panels");
+    await fold.click();
+    await eventually("a larger picture", async () => (await scale()) > before * 1.15);
+    assert((await fold.getAttribute("aria-expanded")) === "false", "it is told");
+    await axe(page, "folded");
+    await shot(page, `folded-${width}`);
+    console.log(`# ${width}x${height}: scale ${before.toFixed(2)}, without panels ${(await scale()).toFixed(2)}`);
+    await page.reload();
+    await container(page, "web", "up");
+    await eventually("a reload keeps it", async () => (await scale()) > before * 1.15);
+    await fold.focus();
+    await page.keyboard.press("Enter");
+    await eventually("as before", async () => Math.abs((await scale()) - before) < 0.01);
+    assert(await testid(page, "tab-lesson").isVisible(), "the panels are back");
+    await page.context().close();
+  });
+}
+
 await check("a step back in time is not told by colour alone", async () => {
   const page = await start("en");
   await container(page, "log-saver", "up");

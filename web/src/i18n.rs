@@ -370,6 +370,9 @@ texts! {
     predict_see: "See it in the messages", "メッセージで確かめる";
     predict_mend: "Put it right again", "元に戻す";
     predict_again: "Once more", "もう一度";
+    panels_word: "Panels", "パネル";
+    panels_hide: "Hide the panels: more room for the picture", "パネルを隠して図を広げる";
+    panels_show: "Show the panels", "パネルを表示";
     menu_help: "Right-click, or Shift+F10, opens the menu of a thing.", "右クリックまたは Shift+F10 で、その対象のメニューが開きます。";
     made_by: "Made by", "作成元";
     deed_slow: "Slow its CPU", "CPU を遅くする";

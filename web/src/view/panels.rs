@@ -121,7 +121,7 @@ pub fn Panels(props: &Props) -> Html {
         }
     };
     html! {
-        <aside class="side" aria-label={t.panels}>
+        <aside class="side" id="panels" aria-label={t.panels}>
             <div class="tabs" role="tablist" aria-label={t.panels} {onkeydown}>{ for ORDER.into_iter().enumerate().map(tab) }</div>
             <div id="panel" class="panel" role="tabpanel" aria-labelledby={format!("tab-{}", ORDER[at])}>{ panel }<Terminal world={props.address.world.clone()} shown={ORDER[at] == "terminal"} /></div>
         </aside>

@@ -146,7 +146,8 @@ pub fn Transport(props: &Props) -> Html {
                     <button class="primary" data-testid="present" onclick={act(Action::Present)}>{ t.to_present }</button>
                 } else {
                     <span class="viewstate" data-testid="view-state" data-view="live">{ standing(t, s.view, frozen, &behind) }</span>
-                    <button data-testid="pause-view" title={t.pause_view_help} onclick={act(Action::Look(told))}>{ t.pause_view }</button>
+                    <button data-testid="pause-view" title={format!("{}: {}", t.pause_view, t.pause_view_help)} aria-label={t.pause_view} onclick={act(Action::Look(told))}>
+                        <svg viewBox="0 0 20 16" width="18" height="14" aria-hidden="true"><path class="outline" d="M1 8c2.4-4 5.4-6 9-6s6.600 2 9 6c-2.400 4-5.400 6-9 6s-6.600-2-9-6z" /><path d="M7.200 5h2v6h-2zM10.800 5h2v6h-2z" /></svg></button>
                 }
             </div>
             if s.clock.lagging { <p class="note">{ t.lagging }</p> }

@@ -26,7 +26,7 @@ use crate::model::timeline::Timeline;
 use crate::model::what::What;
 use crate::session::{Session, Shared};
 use crate::stream::Stream;
-use crate::ui::{Ui, clock, window};
+use crate::ui::{Ui, clock, remember, remembered, window};
 use crate::view::banner::Banner;
 use crate::view::bookmarks;
 use crate::view::canvas::{Palette, Routes};
@@ -77,6 +77,8 @@ pub struct World {
     /// When a speed was asked for last, in ms of the page's clock; and what is asked next.
     asked: (f64, Option<gloo_timers::callback::Timeout>),
     bookmarks: Bookmarks,
+    /// Whether the panels are folded away, so that the picture has their room.
+    folded: bool,
     zoom: f64,
     room: (f64, f64),
     note: Option<Result<String, String>>,
@@ -149,6 +151,7 @@ pub enum Msg {
     Ui(Ui),
     Resize,
     Beat,
+    Fold(bool),
     Link,
     Copied(Result<String, String>),
     Again,
@@ -213,6 +216,7 @@ impl Component for World {
             speed: 1000,
             asked: (f64::NEG_INFINITY, None),
             bookmarks: bookmarks::load(&address.world),
+            folded: remembered("panels").as_deref() == Some("folded"),
             zoom: 1.0,
             room: (1000.0, 700.0),
             note: None,
@@ -299,6 +303,7 @@ impl Component for World {
             Msg::Panel(panel) => {
                 self.panel = panel.into();
                 self.address.panel = panel.into();
+                self.fold(ctx, false);
                 self.keep(ctx);
             }
             Msg::Who(who) => self.who = who,
@@ -306,9 +311,11 @@ impl Component for World {
             Msg::Act(action) => self.act(ctx, action),
             Msg::Touch(Touch::Logs(name)) => {
                 (self.panel, self.who) = ("logs".into(), BTreeSet::from([name]));
+                self.fold(ctx, false);
             }
             Msg::Touch(Touch::Filter(filter)) => {
                 (self.panel, self.filter) = ("messages".into(), filter);
+                self.fold(ctx, false);
             }
             Msg::Touch(Touch::Done(done)) => ctx.link().send_message(Msg::Done(done)),
             Msg::Menu(at) => self.menu = at,
@@ -318,10 +325,7 @@ impl Component for World {
             Msg::Show(show) => {
                 self.address.show = show.word().into();
                 self.keep(ctx);
-                // Its room is known when it has been drawn.
-                let link = ctx.link().clone();
-                gloo_timers::callback::Timeout::new(0, move || link.send_message(Msg::Resize))
-                    .forget();
+                self.measure_soon(ctx);
             }
             Msg::Done(Ok(said)) => self.note = said.map(Ok),
             Msg::Done(Err(e)) => self.note = Some(Err(self.told(&e))),
@@ -410,6 +414,7 @@ impl Component for World {
                 self.spoken = said;
                 return new;
             }
+            Msg::Fold(folded) => self.fold(ctx, folded),
             Msg::Link => self.copy_link(ctx),
             Msg::Copied(note) => self.note = Some(note),
             Msg::Again => {
@@ -470,6 +475,7 @@ impl Component for World {
             crate::view::menu::wanted(&e).map(|at| Msg::Menu(Some(at)))
         });
         let show = Show::of(&self.address.show);
+        let folded = self.folded;
         let views = Show::ALL.into_iter().map(|s| {
             let (name, id) = match s {
                 Show::Picture => (t.view_picture, "view-picture"),
@@ -479,14 +485,16 @@ impl Component for World {
             html! { <button class="form" data-testid={id} aria-pressed={(s == show).to_string()} onclick={ctx.link().callback(move |_| Msg::Show(s))}>{ name }</button> }
         });
         html! {
-            <main id="main" class={classes!("world", format!("shows-{}", show.word()), (self.selected != Selection::None).then_some("inspecting"))} tabindex="-1">
+            <main id="main" class={classes!("world", format!("shows-{}", show.word()), (self.selected != Selection::None).then_some("inspecting"), self.folded.then_some("folded"))} tabindex="-1">
                 <h1 class="unseen">{ format!("{} {}", self.name(), self.address.world) }</h1>
                 <p id="picture-help" class="unseen">{ t.picture_help }</p>
                 <p class="unseen" role="status" aria-live="polite" data-testid="summary">{ self.spoken.clone() }</p>
                 <Banner link={session.0.borrow().link.clone()} note={self.note.clone()} fetching={self.fetching} restartable={!self.name().is_empty()}
                     again={ctx.link().callback(|_| Msg::Again)} restart={ctx.link().callback(|_| Msg::Restart)} />
                 <section class={classes!("stage", format!("show-{}", show.word()))} aria-label={t.picture}>
-                    <div class="views" role="group" aria-label={t.views}>{ for views }<span class="grow" /><button class="form" data-testid="copy-link" title={t.link_help} onclick={ctx.link().callback(|_| Msg::Link)}>{ t.link_copy }</button><Tour /></div>
+                    <div class="views" role="group" aria-label={t.views}>{ for views }<span class="grow" /><button class="form" data-testid="copy-link" title={t.link_help} onclick={ctx.link().callback(|_| Msg::Link)}>{ t.link_copy }</button><Tour />
+                        <button class="form fold-panels" data-testid="fold-panels" aria-expanded={(!self.folded).to_string()} aria-controls="panels" title={if self.folded { t.panels_show } else { t.panels_hide }}
+                            onclick={ctx.link().callback(move |_| Msg::Fold(!folded))}>{ t.panels_word }<span aria-hidden="true">{ if self.folded { "◂" } else { "▸" } }</span></button></div>
                     <div class="view" ref={self.stage.clone()} {onclick} {oncontextmenu} data-testid="stage">
                         <div class="paper" style={format!("width:{:.0}px;aspect-ratio:{w:.0}/{h:.0}", w * self.scale((w, h)))}>
                             <Stage session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} />
@@ -526,6 +534,22 @@ impl World {
         self.tick = self.tick.wrapping_add(1);
         self.built = clock();
         self.dirty = false;
+    }
+
+    /// Folds the panels away, or shows them.
+    fn fold(&mut self, ctx: &Context<World>, folded: bool) {
+        if folded == self.folded {
+            return;
+        }
+        self.folded = folded;
+        remember("panels", if folded { "folded" } else { "open" });
+        self.measure_soon(ctx);
+    }
+
+    /// The room of the picture is known when it has been drawn.
+    fn measure_soon(&self, ctx: &Context<World>) {
+        let link = ctx.link().clone();
+        gloo_timers::callback::Timeout::new(0, move || link.send_message(Msg::Resize)).forget();
     }
 
     fn keep(&self, ctx: &Context<World>) {
