@@ -21,6 +21,7 @@ use podlab_world::options::NodeOptions;
 use podlab_world::replay::replay;
 use podlab_world::{Allowance, Images, Twins, World, WorldOptions};
 
+mod control_plane;
 mod runner;
 
 /// As in podlab.
@@ -49,6 +50,9 @@ const FIGURES: &[(&str, Figure)] = &[
     ("shrink", runner::shrinking),
     ("trace", runner::trace),
     ("checks", runner::checks),
+    ("api", control_plane::reads),
+    ("watchers", control_plane::watchers),
+    ("kubectl", control_plane::kubectl),
 ];
 
 fn main() -> Result<()> {
