@@ -27,6 +27,8 @@ pub struct Address {
     pub show: String,
     /// The exercise that is worked at, or empty.
     pub exercise: String,
+    /// Whether only the picture and its time are shown: the page is part of another.
+    pub embed: bool,
 }
 
 impl Address {
@@ -39,7 +41,7 @@ impl Address {
         if parts.next() == Some("w") {
             address.world = clean(parts.next().unwrap_or_default());
         }
-        for (name, value) in query.split('&').filter_map(|p| p.split_once('=')) {
+        for (name, value) in query.split('&').map(|p| p.split_once('=').unwrap_or((p, ""))) {
             match name {
                 "lang" => address.lang = Some(Lang::of(value)),
                 "pattern" => address.pattern = clean(value),
@@ -54,6 +56,7 @@ impl Address {
                 }
                 "show" => address.show = clean(value),
                 "exercise" => address.exercise = clean(value),
+                "embed" => address.embed = value != "0",
                 "event" => address.event = value.parse().ok(),
                 _ => {}
             }
@@ -98,6 +101,9 @@ impl Address {
         if let Some(event) = self.event {
             add("event", event.to_string());
         }
+        if self.embed {
+            add("embed", "1".into());
+        }
         out
     }
 }
@@ -124,10 +130,12 @@ mod tests {
             what: "container:default/web/log-saver".into(),
             exercise: "wrong-port".into(),
             show: "both".into(),
+            embed: true,
         };
         assert_eq!(Address::parse(&address.hash()), address);
         assert_eq!(Address::parse(""), Address::default());
         assert_eq!(Address::parse("#/w/../../etc?t=-1&x").world, "..");
         assert_eq!(Address::parse("#/w/a?t=nan").at, None);
+        assert!(Address::parse("#/w/a?embed").embed && !Address::parse("#/w/a?embed=0").embed);
     }
 }

@@ -25,7 +25,8 @@ impl std::fmt::Display for Failure {
     }
 }
 
-fn unreachable(e: &JsValue) -> Failure {
+/// What is told when there is no answer.
+pub fn unreachable(e: &JsValue) -> Failure {
     let message =
         e.as_string().or_else(|| e.dyn_ref::<js_sys::Error>().map(|e| e.message().into()));
     Failure {
@@ -59,9 +60,19 @@ pub async fn call(method: &str, path: &str, body: Option<Value>) -> Result<Value
         .map_err(|e| unreachable(&e))?;
     let text = text.as_string().unwrap_or_default();
     let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-    if response.ok() {
-        return Ok(value);
-    }
+    if response.ok() { Ok(value) } else { Err(told(&response, &value)) }
+}
+
+/// What the server says against something.
+pub async fn refusal(response: &web_sys::Response) -> Failure {
+    let text = match response.text() {
+        Ok(text) => JsFuture::from(text).await.ok().and_then(|t| t.as_string()),
+        Err(_) => None,
+    };
+    told(response, &serde_json::from_str(&text.unwrap_or_default()).unwrap_or(Value::Null))
+}
+
+fn told(response: &web_sys::Response, value: &Value) -> Failure {
     let error = &value["error"];
     let field = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
     let mut failure =
@@ -72,7 +83,7 @@ pub async fn call(method: &str, path: &str, body: Option<Value>) -> Result<Value
     if failure.reason.is_empty() {
         failure.reason = response.status().to_string();
     }
-    Err(failure)
+    failure
 }
 
 /// Calls the Kubernetes API of a world: the whole answer as JSON, also where it is a Status that
@@ -105,6 +116,31 @@ pub async fn kube(
         .map_err(|e| unreachable(&e))?;
     let text = text.as_string().unwrap_or_default();
     Ok((response.status(), serde_json::from_str(&text).unwrap_or(Value::Null)))
+}
+
+/// Sends a file.
+///
+/// # Errors
+/// As [`call`].
+pub async fn upload(path: &str, file: &web_sys::Blob) -> Result<Value, Failure> {
+    let init = web_sys::RequestInit::new();
+    init.set_method("POST");
+    init.set_body(file);
+    let request =
+        web_sys::Request::new_with_str_and_init(path, &init).map_err(|e| unreachable(&e))?;
+    let kind = "application/octet-stream";
+    request.headers().set("Content-Type", kind).map_err(|e| unreachable(&e))?;
+    let window = web_sys::window().ok_or_else(|| unreachable(&JsValue::NULL))?;
+    let response =
+        JsFuture::from(window.fetch_with_request(&request)).await.map_err(|e| unreachable(&e))?;
+    let response: web_sys::Response = response.dyn_into().map_err(|e| unreachable(&e))?;
+    if !response.ok() {
+        return Err(refusal(&response).await);
+    }
+    let text = JsFuture::from(response.text().map_err(|e| unreachable(&e))?)
+        .await
+        .map_err(|e| unreachable(&e))?;
+    Ok(serde_json::from_str(&text.as_string().unwrap_or_default()).unwrap_or_default())
 }
 
 /// Asks for something and returns the first line of the answer ("200 OK"), whatever it says.

@@ -430,6 +430,54 @@ texts! {
     failed: "That did not work: {}", "うまくいきませんでした:{}";
     summary: "{}. {} of {} containers run. {} marks in flight. Last: {}.",
         "{}。コンテナ {}/{} が実行中。移動中の印は {} 個。最新:{}。";
+    charts: "Charts", "グラフ";
+    charts_help: "Charts over time; arrow keys move through it", "時間に沿ったグラフ。矢印キーで時刻を移動";
+    charts_table: "The same as a table", "同じ内容の表";
+    charts_go: "Look at {}", "{} を表示";
+    chart_rate: "Requests and errors", "リクエストとエラー";
+    chart_latency: "Time to the answer", "応答までの時間";
+    chart_waiting: "Waiting for an answer", "応答待ち";
+    chart_bytes: "Bytes sent", "送信バイト数";
+    chart_programs: "Programs", "プログラム";
+    chart_replicas: "Replicas ready", "準備完了のレプリカ";
+    chart_requests: "requests", "リクエスト";
+    chart_errors: "errors", "エラー";
+    chart_open: "requests", "リクエスト";
+    chart_running: "running", "実行中";
+    chart_failed: "ended with an error", "エラー終了";
+    export: "Export", "書き出す";
+    export_busy: "Exporting…", "書き出しています…";
+    export_done: "{} was saved.", "{} を保存しました。";
+    export_html: "One HTML file", "1 つの HTML ファイル";
+    export_html_help: "plays in any browser, without a server", "サーバーなしで、どのブラウザーでも再生できます";
+    export_plrec: "Recording (.plrec)", "記録(.plrec)";
+    export_plrec_help: "to open here again, or with podlab replay", "ここで開き直すか、podlab replay で再生できます";
+    export_jsonl: "Events as JSON lines", "イベント(JSON Lines)";
+    export_pcapng: "Packets (pcapng)", "パケット(pcapng)";
+    export_pcapng_help: "for Wireshark", "Wireshark 用";
+    export_har: "HTTP archive (HAR)", "HTTP アーカイブ(HAR)";
+    export_har_help: "for the network panel of a browser", "ブラウザーのネットワークパネル用";
+    export_otlp: "OpenTelemetry (JSON)", "OpenTelemetry(JSON)";
+    export_svg: "This view as SVG", "この表示を SVG で";
+    export_png: "This view as PNG", "この表示を PNG で";
+    open_recording: "Open a recording", "記録を開く";
+    open_help: "Drop a .plrec file anywhere on this page, or choose one. It becomes a world, paused at its end, that you can rewind and go on with.",
+        ".plrec ファイルをこのページにドロップするか、選択してください。記録の末尾で一時停止した世界として開き、巻き戻すことも続きを動かすこともできます。";
+    open_reading: "Playing {} to its end…", "{} を末尾まで再生しています…";
+    open_failed: "{} cannot be opened: {}", "{} を開けません:{}";
+    open_too_large: "{} is larger than the 128 MiB that the page takes. Open it with `podlab up --recording FILE`.",
+        "{} はこのページで開ける上限 128 MiB を超えています。`podlab up --recording FILE` で開いてください。";
+    open_differs: "Played here, the recording does not do what it did where it was made: that was another build of Podlab.",
+        "この環境で再生すると、記録時と異なる動きになりました。別のビルドの Podlab で作られた記録です。";
+    open_cut: "The file was cut short: {} bytes at its end are missing from the world.", "ファイルの末尾が欠けており、{} バイト分は世界に含まれません。";
+    recording: "Recording", "記録";
+    recording_stands: "Recording, paused", "記録(一時停止中)";
+    recording_plays: "Recording, playing", "記録(再生中)";
+    recording_about: "This is a recording in one file: look, scrub and step as you like. What needs a running world (terminal, requests, faults, exercises) is not here; `podlab up` has it.",
+        "1 つのファイルに収めた記録です。自由に見て、時刻を動かし、一歩ずつ進められます。動いている世界が必要な操作(ターミナル、リクエスト送信、障害の注入、演習)はここにはありません。`podlab up` で使えます。";
+    not_in_a_recording: "This is a recording: nothing can be done to it. Start the pattern with `podlab up`.",
+        "これは記録なので操作できません。`podlab up` でパターンを動かしてください。";
+    to_end: "To the end", "末尾へ";
     older: "Fetching what happened then…", "その時点の記録を取得しています…";
     difficulty: "Difficulty {} of {}", "難易度 {}/{}";
     footer: "No login, nothing leaves this machine.", "ログイン不要。データはこのマシンの外に出ません。";

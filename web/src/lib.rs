@@ -5,6 +5,8 @@
 //! - [`session`]: a world as it comes over the stream, and the instant shown
 //! - [`address`], [`i18n`]: what the address of the page says; every word in both languages
 //! - [`api`], [`stream`]: what is asked of the server, and what it sends by itself
+//! - [`download`]: files that leave the page
+//! - [`recording`]: what a page without a server plays
 //! - [`terminal`]: what is typed in the terminal, and what came back
 //! - [`ui`]: language, colours, motion
 //! - [`progress`]: how far a learner has come
@@ -16,9 +18,11 @@
 
 pub mod address;
 pub mod api;
+pub mod download;
 pub mod i18n;
 pub mod model;
 pub mod progress;
+pub mod recording;
 pub mod session;
 pub mod stream;
 pub mod terminal;

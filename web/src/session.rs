@@ -84,6 +84,8 @@ pub struct Session {
     pub epoch: u64,
     /// How many events each [`BUCKET`] holds.
     pub density: Vec<u32>,
+    /// Whether this is a recording inside the page: no world runs behind it.
+    pub recorded: bool,
     /// Where marks were drawn last, for the pointer: x, y, event.
     pub drawn: Vec<(f64, f64, Seq)>,
     flights: Flights,
@@ -119,6 +121,7 @@ impl Session {
             seed: 0,
             epoch: 0,
             density: Vec::new(),
+            recorded: false,
             drawn: Vec::new(),
             flights: Flights::new(1.0),
             cursor: Cursor::new(),
@@ -338,6 +341,37 @@ impl Session {
             self.cursor.reset();
         }
         self.shown = self.clock.now as f64;
+    }
+
+    /// Whether nothing moves by itself: the world is frozen, or the recording is not played.
+    pub fn stands(&self) -> bool {
+        if self.recorded {
+            self.view != View::Back { playing: true }
+        } else {
+            self.clock.speed == 0
+        }
+    }
+
+    /// Plays at so many thousandths of the time of the recording.
+    pub fn pace(&mut self, thousandths: u32) {
+        let factor = if thousandths == MAX { 100.0 } else { f64::from(thousandths) / 1000.0 };
+        if (factor - self.flights.speed()).abs() > 1e-9 {
+            self.flights = Flights::new(factor);
+        }
+    }
+
+    /// The instant of the first event that is known, in ns.
+    pub fn beginning(&self) -> u64 {
+        self.density.iter().position(|n| *n > 0).map_or(0, |i| i as u64 * BUCKET)
+    }
+
+    /// Shows the next event after the instant shown, or the end if there is none.
+    pub fn step(&mut self) {
+        let edge = self.edge();
+        match self.around().event(edge).map(|e| e.at) {
+            Some(at) => self.look_at(at),
+            None => self.present(),
+        }
     }
 
     /// Lets the view move from where it is, or stay.

@@ -24,6 +24,8 @@ pub enum Format {
     Har,
     /// OpenTelemetry spans as OTLP/JSON.
     Otlp,
+    /// The page in one HTML file: it plays without a server.
+    Html,
 }
 
 /// Writes events in a format.
@@ -47,7 +49,8 @@ impl<'a> Sink<'a> {
     pub fn new(format: Format, epoch_ns: u64, out: &'a mut dyn Write) -> io::Result<Sink<'a>> {
         Ok(match format {
             Format::Table => Sink::Table(out),
-            Format::Jsonl => Sink::Jsonl(out),
+            // A page is not written event by event: see `film`.
+            Format::Jsonl | Format::Html => Sink::Jsonl(out),
             Format::Lanes => Sink::Lanes(Lanes::new(), out),
             Format::Pcapng => Sink::Pcapng(Pcapng::new(out, epoch_ns)?),
             Format::Har => Sink::Har(Har::new(epoch_ns), out),

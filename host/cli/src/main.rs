@@ -4,7 +4,7 @@
 //! - [`embedded`]: guests, patterns and page inside the binary
 //! - [`problem`]: errors as users see them, with exit codes
 //! - [`up`], [`mod@test`], [`replay`], [`record`], [`trace`] (and its
-//!   formats: [`mod@format`]), [`mod@diff`], [`list`], [`lint`],
+//!   formats: [`mod@format`], [`film`]), [`mod@diff`], [`list`], [`lint`],
 //!   [`exercise`], [`kubeconfig`], [`new`]: one file for each command
 #![warn(missing_docs)]
 // Real time and the real machine live here, outside the worlds.
@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 mod diff;
 mod embedded;
 mod exercise;
+mod film;
 mod format;
 mod kubeconfig;
 mod lint;

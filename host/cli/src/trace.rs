@@ -13,6 +13,7 @@ use podlab_trace::{Event, State};
 use podlab_wasm::Engine;
 use podlab_world::{Images, Recording, replay};
 
+use crate::film;
 use crate::format::{Format, Sink};
 use crate::problem::{Done, Problem};
 use crate::replay::{cannot, open};
@@ -20,7 +21,7 @@ use crate::replay::{cannot, open};
 /// Prints the events of a recording.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  podlab trace w1.plrec | less\n  podlab trace w1.plrec --filter \"event.kind == 'message' && event.pod == 'web'\"\n  podlab trace w1.plrec --format lanes --from 10s --until 12s\n  podlab trace w1.plrec --format pcapng --output w1.pcapng   # opens in Wireshark\n  podlab trace w1.plrec --format har --output w1.har\n  podlab trace w1.plrec --format jsonl --until 10s | jq .summary"
+    after_help = "Examples:\n  podlab trace w1.plrec | less\n  podlab trace w1.plrec --filter \"event.kind == 'message' && event.pod == 'web'\"\n  podlab trace w1.plrec --format lanes --from 10s --until 12s\n  podlab trace w1.plrec --format pcapng --output w1.pcapng   # opens in Wireshark\n  podlab trace w1.plrec --format har --output w1.har\n  podlab trace w1.plrec --format jsonl --until 10s | jq .summary\n  podlab trace w1.plrec --format html --output w1.html   # plays in any browser, without a server"
 )]
 pub struct Args {
     /// The recording.
@@ -61,11 +62,24 @@ pub fn run(args: Args) -> Done {
             "Write them to a file with --output FILE, or pipe them: | tshark -r -",
         ));
     }
+    if format == Format::Html && filter.is_some() {
+        return Err(Problem::usage(
+            "an HTML file holds all that happened: --filter does not go with it",
+            "Use --from and --until; the page itself has a filter.",
+        ));
+    }
     let (engine, images, recording) = open(&args.file, &args.image, args.state.as_deref())?;
     let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &args.output {
         Some(path) => Box::new(File::create(path).map_err(|e| Problem::file(path, e))?),
         None => Box::new(io::stdout().lock()),
     });
+    if format == Format::Html {
+        let span = |span: &Option<Span>| span.as_ref().map(|s| Time::from(s.0));
+        let (from, until) = (span(&args.from), span(&args.until));
+        let html = film::html(&engine, &images, &recording, from, until)?;
+        let done = out.write_all(&html).and_then(|()| out.flush());
+        return done.map(|()| ExitCode::SUCCESS).map_err(|e| unwritten(&e));
+    }
     let epoch = recording.header.options.epoch;
     let from = args.from.map_or(Time::ZERO, |span| Time::from(span.0)).as_nanos();
     let mut sink = Sink::new(format, epoch, &mut out).map_err(|e| unwritten(&e))?;

@@ -9,6 +9,7 @@
 //! - [`har`]: HTTP Archive 1.2 for browsers' network panels
 //! - [`otlp`]: OpenTelemetry spans as OTLP/JSON
 //! - [`lanes`]: a space-time diagram in text
+//! - [`page`]: the page and what it plays as one HTML file
 //! - [`behaviour`]: what happened in numbers, to compare two runs
 //!
 //! # What this crate must never know
@@ -21,4 +22,5 @@ pub mod har;
 pub mod lanes;
 pub mod otlp;
 mod packet;
+pub mod page;
 pub mod pcapng;

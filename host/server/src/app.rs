@@ -19,6 +19,9 @@ use crate::guard::Names;
 use crate::journal::Journal;
 use crate::live::{Live, Speed};
 
+/// How many bytes of its trace a world of a server keeps.
+pub const TRACE_QUOTA: u64 = 64 << 20;
+
 /// How much of everything the server holds at most.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -28,6 +31,8 @@ pub struct Limits {
     pub streams: usize,
     /// Bytes of an uploaded image.
     pub image: usize,
+    /// Bytes of an uploaded recording.
+    pub recording: usize,
     /// Bytes of any other request.
     pub body: usize,
     /// Bytes of a request to a Service of a world.
@@ -44,6 +49,7 @@ impl Default for Limits {
             worlds: 64,
             streams: 256,
             image: 64 << 20,
+            recording: 128 << 20,
             body: 4 << 20,
             proxied: 16 << 20,
             images: 256,
@@ -187,7 +193,7 @@ impl App {
             seed: new.seed,
             epoch,
             pattern: new.pattern.clone(),
-            trace_quota: 64 << 20,
+            trace_quota: TRACE_QUOTA,
             ..WorldOptions::default()
         };
         let images = match pattern {

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use podlab_export::page::Parts;
 
 /// The files of the page, by path without a leading slash.
 #[derive(Default)]
@@ -70,6 +71,18 @@ impl Assets {
     /// Whether there is a page at all.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
+    }
+
+    /// What a page in one file is made of; `None` if that is not all there.
+    pub fn parts(&self) -> Option<Parts<'_>> {
+        let text = |name: &str| std::str::from_utf8(&self.files.get(name)?.plain).ok();
+        let program = &self.files.get("podlab_bg.wasm")?.packed;
+        Some(Parts {
+            program: &program.iter().find(|(coding, _)| *coding == "gzip")?.1,
+            script: text("podlab.js")?,
+            style: text("style.css")?,
+            icon: text("icon.svg")?,
+        })
     }
 
     /// Answers a request for `path`; `None` if there is no such file.

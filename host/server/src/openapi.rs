@@ -8,6 +8,7 @@ pub fn document() -> Value {
     let path = |name: &str, about: &str| json!({ "name": name, "in": "path", "required": true, "description": about, "schema": { "type": "string" } });
     let exercise = [path("name", "The pattern"), path("slug", "The exercise")];
     let query = |name: &str, about: &str| json!({ "name": name, "in": "query", "description": about, "schema": { "type": "integer", "minimum": 0 } });
+    let span = |name: &str, about: &str| json!({ "name": name, "in": "query", "description": about, "schema": { "type": "string", "example": "12.5s" } });
     let status = || answer("The world", "World");
     let mut paths = json!({
         "/healthz": { "get": op("Whether the server is up", &[], None, json!({ "200": text("ok", "text/plain") })) },
@@ -24,6 +25,10 @@ pub fn document() -> Value {
             "Adds an image: a WASI 0.2 component, or a WASI 0.1 module; at most 64 MiB", &[path("name", "NAME:TAG")],
             Some(json!({ "application/wasm": { "schema": { "type": "string", "format": "binary" } } })),
             json!({ "201": any("The image") })) },
+        "/api/recordings": { "post": op(
+            "Makes a world of a recording, paused at its end; at most 128 MiB", &[],
+            Some(json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } })),
+            json!({ "201": any("`world`, `identical` (whether it did the same again; null if the recording does not tell), `lostBytes`") })) },
         "/api/worlds": {
             "get": op("All worlds", &[], None, json!({ "200": any("`worlds`") })),
             "post": op("Makes a world, of a pattern or empty", &[], Some(body("NewWorld")), json!({ "201": status() }))
@@ -48,6 +53,11 @@ pub fn document() -> Value {
             None, json!({ "200": text("One event a line", "application/jsonl") })) },
         "/api/worlds/{id}/density": { "get": op("How many events each span of time holds", std::slice::from_ref(&world), None, json!({ "200": any("`bucketNanos`, `counts`") })) },
         "/api/worlds/{id}/recording": { "get": op("The recording, with its images: podlab replay FILE", std::slice::from_ref(&world), None, json!({ "200": text("A recording", "application/octet-stream") })) },
+        "/api/worlds/{id}/export/{format}": { "get": op(
+            "The trace as a file: html (one file that plays without a server), jsonl, pcapng, har or otlp",
+            &[world.clone(), path("format", "html, jsonl, pcapng, har, otlp"), span("from", "Only from this instant on"),
+              span("until", "Only up to this instant"), span("at", "The instant at which the HTML file opens; its end unless given")],
+            None, json!({ "200": { "description": "The file" } })) },
         "/api/worlds/{id}/stream": { "get": op(
             "A WebSocket of the trace as it grows: binary messages, each a postcard podlab_trace::wire::Frame",
             &[world.clone(), query("from", "Go on with this event; without it, begin with the present")],

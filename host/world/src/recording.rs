@@ -21,6 +21,9 @@ pub const VERSION: u32 = 1;
 /// No frame is longer than this, in bytes: an image, and some.
 const MAX_FRAME: usize = 128 << 20;
 
+/// Nor are all of its frames together longer than this, unpacked.
+const MAX_WHOLE: usize = if cfg!(test) { 2 << 20 } else { 512 << 20 };
+
 /// What a recording holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
@@ -154,13 +157,14 @@ impl Recording {
         if found != VERSION {
             return Err(RecordingError::Version { found });
         }
-        let Some((Frame::Header(header), after)) = take_frame(rest)? else {
+        let mut room = MAX_WHOLE;
+        let Some((Frame::Header(header), after)) = take_frame(rest, &mut room)? else {
             return Err(RecordingError::NoHeader);
         };
         header.options.check().map_err(RecordingError::Damaged)?;
         rest = after;
         let mut recording = Recording { header, inputs: Vec::new(), marks: Vec::new() };
-        while let Some((frame, after)) = take_frame(rest)? {
+        while let Some((frame, after)) = take_frame(rest, &mut room)? {
             rest = after;
             match frame {
                 Frame::Header(_) => return Err(RecordingError::Damaged("a second header".into())),
@@ -216,8 +220,12 @@ fn write_frame(out: &mut impl Write, frame: &Frame) -> io::Result<()> {
     out.write_all(&packed)
 }
 
-/// The next whole frame and what follows it; `None` where the file was cut.
-fn take_frame(bytes: &[u8]) -> Result<Option<(Frame, &[u8])>, RecordingError> {
+/// The next whole frame and what follows it; `None` where the file was cut. It takes its unpacked
+/// size from the `room` that is left.
+fn take_frame<'a>(
+    bytes: &'a [u8],
+    room: &mut usize,
+) -> Result<Option<(Frame, &'a [u8])>, RecordingError> {
     let Some((head, rest)) = bytes.split_first_chunk::<8>() else { return Ok(None) };
     let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
     let expected = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
@@ -237,6 +245,9 @@ fn take_frame(bytes: &[u8]) -> Result<Option<(Frame, &[u8])>, RecordingError> {
     if size > MAX_FRAME {
         return Err(RecordingError::Damaged(format!("a frame claims {size} bytes")));
     }
+    *room = room.checked_sub(size).ok_or_else(|| {
+        RecordingError::Damaged(format!("it claims more than {} MiB", MAX_WHOLE >> 20))
+    })?;
     let raw = lz4_flex::decompress_size_prepended(packed)
         .map_err(|e| RecordingError::Damaged(e.to_string()))?;
     let frame = postcard::from_bytes(&raw).map_err(|e| RecordingError::Damaged(e.to_string()))?;
@@ -321,6 +332,19 @@ mod tests {
         let mut r = sample();
         r.inputs.pop();
         assert!(matches!(Recording::decode(&r.encode()), Err(RecordingError::Damaged(_))));
+    }
+
+    #[test]
+    fn a_small_file_that_claims_to_be_large_is_refused() {
+        let target = "a".repeat(1 << 20);
+        let input = Stamped { at: 1, input: Input::Fault(Fault::Kill { target }) };
+        let mut r = sample();
+        (r.inputs, r.marks) = (vec![input.clone()], Vec::new());
+        assert!(Recording::decode(&r.encode()).is_ok());
+        r.inputs = vec![input; 3];
+        let bytes = r.encode();
+        assert!(bytes.len() < 1 << 17, "it is small: {}", bytes.len());
+        assert!(matches!(Recording::decode(&bytes), Err(RecordingError::Damaged(_))));
     }
 
     proptest::proptest! {

@@ -12,6 +12,7 @@
 //! - [`exchange`]: request and response together
 //! - [`predict`]: questions of a lesson
 //! - [`rows`]: the lists (messages, logs, events) and their filters
+//! - [`chart`]: numbers over time
 //! - [`curl`]: a request as a command
 //! - [`diff`]: what is other in one text than in another
 //! - [`field`]: where a field of an object stands in its YAML
@@ -24,6 +25,7 @@
 
 pub mod beside;
 pub mod bookmark;
+pub mod chart;
 pub mod curl;
 pub mod diff;
 pub mod exchange;

@@ -8,6 +8,7 @@ use yew::prelude::*;
 use crate::address::Address;
 use crate::i18n::Lang;
 use crate::model::link::{Link, Wrong};
+use crate::recording;
 use crate::ui::{Choices, Theme, Ui, use_ui, window};
 use crate::view::arrival::Arrival;
 use crate::view::gallery::Gallery;
@@ -37,10 +38,30 @@ pub enum Msg {
 }
 
 fn here() -> Address {
-    Address::parse(&window().location().hash().unwrap_or_default())
+    let location = window().location();
+    let mut address = Address::parse(&location.hash().unwrap_or_default());
+    // Whoever puts the page into another may not know how its own addresses look.
+    let search = location.search().unwrap_or_default();
+    address.embed |=
+        search.trim_start_matches('?').split('&').any(|p| p == "embed" || p == "embed=1");
+    address
+}
+
+/// The same; a page that plays a recording shows nothing else.
+fn there() -> Address {
+    match recording::inside() {
+        Some(recorded) => {
+            let pattern = recorded.pattern["name"].as_str().unwrap_or_default().to_owned();
+            Address { world: recording::WORLD.into(), pattern, ..here() }
+        }
+        None => here(),
+    }
 }
 
 fn opened() -> Option<Result<Link, Wrong>> {
+    if recording::inside().is_some() {
+        return None;
+    }
     Link::parse(&window().location().hash().unwrap_or_default())
 }
 
@@ -60,7 +81,7 @@ impl Component for App {
         let link = ctx.link().clone();
         let hash =
             EventListener::new(&window(), "hashchange", move |_| link.send_message(Msg::Moved));
-        let address = here();
+        let address = there();
         let choices = Choices::load(address.lang);
         choices.apply(None);
         App { address, link: opened(), choices, _hash: hash }
@@ -69,7 +90,7 @@ impl Component for App {
     fn update(&mut self, _: &Context<App>, msg: Msg) -> bool {
         match msg {
             Msg::Moved => {
-                (self.address, self.link) = (here(), opened());
+                (self.address, self.link) = (there(), opened());
                 if let Some(lang) = self.address.lang {
                     self.choose(Choices { lang, ..self.choices });
                 }
@@ -116,11 +137,11 @@ impl Component for App {
         };
         html! {
             <ContextProvider<Ui> context={ui}>
-                <a class="skip" href="#main" onclick={|e: MouseEvent| {
+                if !self.address.embed { <a class="skip" href="#main" onclick={|e: MouseEvent| {
                     e.prevent_default();
                     focus("main");
                 }}>{ t.skip }</a>
-                <Header inside={!self.address.world.is_empty()} pattern={self.address.pattern.clone()} go={ctx.link().callback(Msg::Go)} />
+                <Header inside={!self.address.world.is_empty()} pattern={self.address.pattern.clone()} go={ctx.link().callback(Msg::Go)} /> }
                 { content }
             </ContextProvider<Ui>>
         }
@@ -179,14 +200,8 @@ fn Header(props: &HeaderProps) -> Html {
     let (theme, still) = (ui.choices.theme, ui.still());
     html! {
         <header class="bar">
-            <a class="brand" href="#/" onclick={home} aria-label={format!("Podlab: {}", t.home)}>
-                <svg viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">
-                    <path d="M12 1.8 21 7v10l-9 5.2L3 17V7z" class="brand-frame" />
-                    <path d="M6.5 14.5h11" class="brand-rail" />
-                    <circle cx="9" cy="9.6" r="2" class="brand-a" /><path d="M15 7.4l2.2 2.2L15 11.8l-2.2-2.2z" class="brand-b" />
-                </svg>
-                <span>{ "Podlab" }</span>
-            </a>
+            if recording::inside().is_some() { <span class="brand">{ emblem() }</span> } else {
+            <a class="brand" href="#/" onclick={home} aria-label={format!("Podlab: {}", t.home)}>{ emblem() }</a> }
             if props.inside && !props.pattern.is_empty() {
                 <span class="crumb">{ props.pattern.clone() }</span>
             }
@@ -208,4 +223,16 @@ fn Header(props: &HeaderProps) -> Html {
             </div>
         </header>
     }
+}
+
+/// The sign and the name.
+fn emblem() -> Html {
+    html! { <>
+        <svg viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">
+            <path d="M12 1.8 21 7v10l-9 5.2L3 17V7z" class="brand-frame" />
+            <path d="M6.5 14.5h11" class="brand-rail" />
+            <circle cx="9" cy="9.6" r="2" class="brand-a" /><path d="M15 7.4l2.2 2.2L15 11.8l-2.2-2.2z" class="brand-b" />
+        </svg>
+        <span>{ "Podlab" }</span>
+    </> }
 }

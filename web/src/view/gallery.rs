@@ -8,6 +8,7 @@ use crate::address::Address;
 use crate::api::{self, Failure};
 use crate::i18n::fill;
 use crate::ui::use_ui;
+use crate::view::opening::Opening;
 use crate::view::practice::{Exercises, difficulty, done};
 
 /// The seed of a world that was started with one click.
@@ -114,6 +115,7 @@ pub fn Gallery(props: &Props) -> Html {
                 { drawing() }
             </section>
             <section aria-labelledby="patterns"><h2 id="patterns">{ t.gallery }</h2>{ body }</section>
+            <Opening go={props.go.clone()} />
             if !worlds.is_empty() {
                 <section aria-labelledby="worlds"><h2 id="worlds">{ t.worlds }</h2>
                     <ul class="worlds">{ for worlds.iter().map(|w| {

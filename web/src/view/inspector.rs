@@ -12,6 +12,7 @@ use crate::model::pod::Pod;
 use crate::model::route::End;
 use crate::model::rows::{List, name, row};
 use crate::model::show;
+use crate::recording;
 use crate::session::{Session, Shared, View};
 use crate::ui::use_ui;
 use crate::view::deeds::{Deeds, scaled_by, thing};
@@ -19,6 +20,7 @@ use crate::view::lists::sign;
 use crate::view::object::Object;
 use crate::view::payload::Payload;
 use crate::view::pod::{inside, life, volume_files};
+use crate::view::recorded;
 use crate::view::stage::end_name;
 use crate::view::why::{Again, why};
 
@@ -222,7 +224,7 @@ fn again(props: &Props, request: Option<&Event>, live: bool) -> Html {
     let Some(Kind::Message { head, body, .. }) = request.map(|e| &e.kind) else {
         return Html::default();
     };
-    if !live {
+    if !live || recording::inside().is_some() {
         return Html::default();
     }
     let done = props.touch.reform(Touch::Done);
@@ -438,6 +440,9 @@ fn contents(
 /// What can be done to what is selected.
 pub fn deeds(state: &State, props: &Props, name: &str, running: bool, live: bool) -> Html {
     let Some(thing) = thing(state, &props.selected) else { return Html::default() };
+    if recording::inside().is_some() {
+        return html! { <recorded::NoDeeds /> };
+    }
     let faults: Vec<_> = state.faults.keys().cloned().collect();
     let done = props.touch.reform(Touch::Done);
     html! { <Deeds {thing} name={name.to_owned()} world={props.world.clone()} {faults} {running} {live} {done} /> }
@@ -452,11 +457,26 @@ fn object(
     name: &str,
     live: bool,
 ) -> Html {
-    let done = props.touch.reform(Touch::Done);
     html! { <>
         { deeds(state, props, name, true, live) }
-        <Object key={format!("{kind}/{namespace}/{name}")} world={props.world.clone()} kind={kind.to_owned()} namespace={namespace.to_owned()} name={name.to_owned()} {live} {done} />
+        { in_yaml(state, props, kind, namespace, name, live) }
     </> }
+}
+
+/// An object as YAML: that of the API server, or what a recording has of it.
+fn in_yaml(
+    state: &State,
+    props: &Props,
+    kind: &str,
+    namespace: &str,
+    name: &str,
+    live: bool,
+) -> Html {
+    if recording::inside().is_some() {
+        return recorded::object(state, kind, namespace, name);
+    }
+    let done = props.touch.reform(Touch::Done);
+    html! { <Object key={format!("{kind}/{namespace}/{name}")} world={props.world.clone()} kind={kind.to_owned()} namespace={namespace.to_owned()} name={name.to_owned()} {live} {done} /> }
 }
 
 fn pod_facts(
@@ -479,7 +499,7 @@ fn pod_facts(
         { object(state, props, "Pod", namespace, name, live) }
         if let Some((kind, name)) = &top {
             <details><summary>{ format!("{kind} {name}") }</summary>
-                <Object key={format!("{kind}/{name}")} world={props.world.clone()} kind={kind.clone()} namespace={namespace.to_owned()} name={name.clone()} {live} done={props.touch.reform(Touch::Done)} /></details>
+                { in_yaml(state, props, kind, namespace, name, live) }</details>
         }
     </> };
     (html! { <>{ "Pod " }{ name.to_owned() }</> }, body)

@@ -15,11 +15,14 @@ use crate::view::inspector::Selection;
 use crate::view::lists::Rows;
 use crate::view::practice::Practice;
 use crate::view::predict::LessonWithQuestions;
+use crate::view::recorded::About;
 use crate::view::terminal::Terminal;
 use crate::view::transport::Action;
 
 /// The panels, in their order.
-const ORDER: [&str; 6] = ["lesson", "practice", "messages", "logs", "events", "terminal"];
+const ORDER: &[&str] = &["lesson", "practice", "messages", "logs", "events", "terminal"];
+/// Those of a recording, behind which no world runs.
+const RECORDED: &[&str] = &["lesson", "messages", "logs", "events"];
 
 /// What is shown in them.
 #[derive(Properties, PartialEq)]
@@ -61,9 +64,18 @@ pub struct Props {
 pub fn Panels(props: &Props) -> Html {
     let ui = use_ui();
     let t = ui.t();
-    let at = ORDER.iter().position(|p| *p == props.panel).unwrap_or(0);
+    let recorded = props.session.0.borrow().recorded;
+    let order = if recorded { RECORDED } else { ORDER };
+    let at = order.iter().position(|p| *p == props.panel).unwrap_or(0);
     let tab = |(i, name): (usize, &'static str)| {
-        let text = [t.lesson, t.practice, t.messages, t.logs, t.events, t.terminal][i];
+        let text = match name {
+            "practice" => t.practice,
+            "messages" => t.messages,
+            "logs" => t.logs,
+            "events" => t.events,
+            "terminal" => t.terminal,
+            _ => t.lesson,
+        };
         let turn = props.turn.clone();
         let onclick = Callback::from(move |_: MouseEvent| {
             turn.emit(name);
@@ -78,19 +90,19 @@ pub fn Panels(props: &Props) -> Html {
     let turn = props.turn.clone();
     let onkeydown = Callback::from(move |e: KeyboardEvent| {
         let to = match e.key().as_str() {
-            "ArrowRight" => (at + 1) % ORDER.len(),
-            "ArrowLeft" => (at + ORDER.len() - 1) % ORDER.len(),
+            "ArrowRight" => (at + 1) % order.len(),
+            "ArrowLeft" => (at + order.len() - 1) % order.len(),
             _ => return,
         };
-        Timeout::new(0, move || focus(&format!("tab-{}", ORDER[to]))).forget();
-        turn.emit(ORDER[to]);
+        Timeout::new(0, move || focus(&format!("tab-{}", order[to]))).forget();
+        turn.emit(order[to]);
     });
     let list = |list: List| {
         let who = if list == List::Logs { props.who.clone() } else { BTreeSet::new() };
         html! { <Rows session={props.session.clone()} tick={props.tick} {list} selected={props.selected.clone()} select={props.select.clone()}
         {who} want={props.want.clone()} filter={props.filter.clone()} sift={props.sift.clone()} /> }
     };
-    let panel = match ORDER[at] {
+    let panel = match order[at] {
         "practice" => {
             html! { <Practice pattern={props.pattern.clone()} address={props.address.clone()} go={props.go.clone()} /> }
         }
@@ -122,8 +134,9 @@ pub fn Panels(props: &Props) -> Html {
     };
     html! {
         <aside class="side" id="panels" aria-label={t.panels}>
-            <div class="tabs" role="tablist" aria-label={t.panels} {onkeydown}>{ for ORDER.into_iter().enumerate().map(tab) }</div>
-            <div id="panel" class="panel" role="tabpanel" aria-labelledby={format!("tab-{}", ORDER[at])}>{ panel }<Terminal world={props.address.world.clone()} shown={ORDER[at] == "terminal"} /></div>
+            <div class="tabs" role="tablist" aria-label={t.panels} {onkeydown}>{ for order.iter().copied().enumerate().map(tab) }</div>
+            <div id="panel" class="panel" role="tabpanel" aria-labelledby={format!("tab-{}", order[at])}>{ panel }if !recorded { <Terminal world={props.address.world.clone()} shown={order[at] == "terminal"} /> }</div>
+            if recorded { <About /> }
         </aside>
     }
 }

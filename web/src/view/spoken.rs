@@ -15,6 +15,7 @@ pub fn spoken(t: &Texts, s: &mut Session) -> String {
     let up = containers.iter().filter(|p| p.running).count();
     let how = match (s.view, s.clock.speed) {
         (View::Back { .. }, _) => format!("{} {}", t.scrub, show::instant(s.told())),
+        (View::Live, 0) if s.recorded => format!("{} {}", t.recording, show::instant(s.told())),
         (View::Live, 0) => format!("{} {}", t.world_frozen, show::instant(s.told())),
         (View::Live, _) => t.world_running.to_owned(),
     };

@@ -80,7 +80,7 @@ pub fn Transport(props: &Props) -> Html {
     let ui = use_ui();
     let t = ui.t();
     let s = props.session.0.borrow();
-    let frozen = s.clock.speed == 0;
+    let (frozen, recorded) = (s.stands(), s.recorded);
     let now = s.now(clock());
     let whole = (now as u64).max(s.clock.future).max(s.timeline.until()).max(1);
     let told = s.told();
@@ -103,10 +103,16 @@ pub fn Transport(props: &Props) -> Html {
         (_, false) => fill(t.speed_times, &[&pace]),
         (_, true) => fill(t.speed_once_running, &[&pace]),
     };
+    let (standing_of, run) = match (recorded, frozen) {
+        (true, true) => (t.recording_stands, t.play_view),
+        (true, false) => (t.recording_plays, t.pause_view),
+        (false, true) => (t.world_frozen, t.run),
+        (false, false) => (t.world_running, t.freeze),
+    };
     html! {
-        <section class={classes!("transport", back.then_some("back"), frozen.then_some("frozen"))} aria-label={t.time}>
-            <div class="worldtime" role="group" aria-label={if frozen { t.world_frozen } else { t.world_running }}>
-                <button class="round" data-testid="play" aria-label={if frozen { t.run } else { t.freeze }} title={if frozen { t.run } else { t.freeze }}
+        <section class={classes!("transport", (back && !recorded).then_some("back"), frozen.then_some("frozen"))} aria-label={t.time}>
+            <div class="worldtime" role="group" aria-label={standing_of}>
+                <button class="round" data-testid="play" aria-label={run} title={run}
                     onclick={act(Action::Speed(if frozen { props.speed } else { 0 }))}>
                     <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d={if frozen { "M4 2.5 13.5 8 4 13.5z" } else { "M3.5 2.5h3.2v11H3.5zM9.3 2.5h3.2v11H9.3z" }} /></svg>
                 </button>
@@ -120,7 +126,7 @@ pub fn Transport(props: &Props) -> Html {
                 <datalist id="speeds">{ for [0, 10, 20, 30].iter().map(|stop| html! { <option value={stop.to_string()} /> }) }</datalist>
                 <span class="worldstate" data-testid="world-state" data-frozen={frozen.to_string()}>
                     <span class="lamp" aria-hidden="true">{ if frozen { "❚❚" } else { "▶" } }</span>
-                    { if frozen { t.world_frozen } else { t.world_running } }
+                    { standing_of }
                     if back { <b>{ show::instant(now as u64) }</b> }
                 </span>
             </div>
@@ -137,7 +143,9 @@ pub fn Transport(props: &Props) -> Html {
                     <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true"><path d="M1.5 6.8h6V3l7 5-7 5V9.2h-6z" /></svg></button>
                 <BookmarkList bookmarks={props.bookmarks.clone()} {told} act={props.act.clone()} />
                 <output class="instant" data-testid="instant">{ show::instant(told) }</output>
-                if back {
+                if recorded {
+                    if back { <button data-testid="present" onclick={act(Action::Present)}>{ t.to_end }</button> }
+                } else if back {
                     <span class="viewstate" data-testid="view-state" data-view="back">{ standing(t, s.view, frozen, &behind) }</span>
                     <button data-testid="play-view" onclick={act(Action::Play(s.view == View::Back { playing: false }))}>
                         { if s.view == (View::Back { playing: true }) { t.pause_view } else { t.play_view } }</button>

@@ -3,6 +3,7 @@
 mod act;
 mod frame;
 mod link;
+mod recorded;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -24,13 +25,16 @@ use crate::model::flight::Shape;
 use crate::model::speed;
 use crate::model::timeline::Timeline;
 use crate::model::what::What;
+use crate::recording;
 use crate::session::{Session, Shared};
 use crate::stream::Stream;
 use crate::ui::{Ui, clock, remember, remembered, window};
 use crate::view::banner::Banner;
 use crate::view::bookmarks;
 use crate::view::canvas::{Palette, Routes};
+use crate::view::charts::ChartsView;
 use crate::view::command;
+use crate::view::export::Export;
 use crate::view::inspector::{Inspector, Selection, Touch};
 use crate::view::lanes::LanesView;
 use crate::view::lists::Strip;
@@ -107,10 +111,12 @@ pub enum Show {
     Order,
     /// Both, one above the other.
     Both,
+    /// How much of it, in numbers over time.
+    Charts,
 }
 
 impl Show {
-    const ALL: [Show; 3] = [Show::Picture, Show::Order, Show::Both];
+    const ALL: [Show; 4] = [Show::Picture, Show::Order, Show::Both, Show::Charts];
 
     /// As the address of the page has it.
     fn word(self) -> &'static str {
@@ -118,6 +124,7 @@ impl Show {
             Show::Picture => "",
             Show::Order => "order",
             Show::Both => "both",
+            Show::Charts => "charts",
         }
     }
 
@@ -165,7 +172,8 @@ impl Component for World {
 
     fn create(ctx: &Context<World>) -> World {
         let address = ctx.props().address.clone();
-        let mut session = Session::new();
+        let recorded = recording::inside();
+        let mut session = recorded.as_ref().map_or_else(Session::new, |r| r.session());
         if let Some(at) = address.at {
             session.look_at(at);
         }
@@ -173,15 +181,17 @@ impl Component for World {
             .link()
             .context::<Ui>(ctx.link().callback(Msg::Ui))
             .expect("a world stands inside the application");
-        let world = address.world.clone();
-        ctx.link().send_future(async move {
-            let counts = command::density(&world).await;
-            let whole: u64 = counts.iter().map(|n| u64::from(*n)).sum();
-            Msg::Open(if whole <= OPENING { 1 } else { 0 }, counts)
-        });
-        let (pattern, world) = (address.pattern.clone(), address.world.clone());
-        ctx.link()
-            .send_future(async move { Msg::Pattern(command::pattern(pattern, &world).await) });
+        if recorded.is_none() {
+            let world = address.world.clone();
+            ctx.link().send_future(async move {
+                let counts = command::density(&world).await;
+                let whole: u64 = counts.iter().map(|n| u64::from(*n)).sum();
+                Msg::Open(if whole <= OPENING { 1 } else { 0 }, counts)
+            });
+            let (pattern, world) = (address.pattern.clone(), address.world.clone());
+            ctx.link()
+                .send_future(async move { Msg::Pattern(command::pattern(pattern, &world).await) });
+        }
         let link = ctx.link().clone();
         let keys = link.clone();
         let listeners = vec![
@@ -220,7 +230,7 @@ impl Component for World {
             zoom: 1.0,
             room: (1000.0, 700.0),
             note: None,
-            pattern: None,
+            pattern: recorded.map(|r| r.pattern.clone()),
             fetching: false,
             address,
             canvas: NodeRef::default(),
@@ -384,11 +394,9 @@ impl Component for World {
                         self.build();
                         return true;
                     }
-                    "k" => Action::Speed(if self.session.0.borrow().clock.speed == 0 {
-                        self.speed
-                    } else {
-                        0
-                    }),
+                    "k" => {
+                        Action::Speed(if self.session.0.borrow().stands() { self.speed } else { 0 })
+                    }
                     "-" => Action::Pace(speed::beside(self.speed, -1)),
                     "+" | "=" => Action::Pace(speed::beside(self.speed, 1)),
                     "." => Action::Step,
@@ -463,7 +471,10 @@ impl Component for World {
         let zoom = |by: f64, name: &'static str, sign: &'static str| {
             html! { <button aria-label={name} title={name} onclick={ctx.link().callback(move |_| Msg::Zoom(by))}>{ sign }</button> }
         };
-        let door = self.pattern.as_ref().and_then(|p| p["expose"][0].as_str().map(str::to_owned));
+        let recorded = session.0.borrow().recorded;
+        let door = (!recorded)
+            .then_some(())
+            .and(self.pattern.as_ref().and_then(|p| p["expose"][0].as_str().map(str::to_owned)));
         let send = door.map(|to| {
             let label = fill(t.send_to, &[to.split(':').next().unwrap_or(&to)]);
             let onclick = ctx.link().callback(move |_: MouseEvent| Msg::Send(to.clone()));
@@ -481,18 +492,22 @@ impl Component for World {
                 Show::Picture => (t.view_picture, "view-picture"),
                 Show::Order => (t.view_order, "view-order"),
                 Show::Both => (t.view_both, "view-both"),
+                Show::Charts => (t.charts, "view-charts"),
             };
             html! { <button class="form" data-testid={id} aria-pressed={(s == show).to_string()} onclick={ctx.link().callback(move |_| Msg::Show(s))}>{ name }</button> }
         });
         html! {
-            <main id="main" class={classes!("world", format!("shows-{}", show.word()), (self.selected != Selection::None).then_some("inspecting"), self.folded.then_some("folded"))} tabindex="-1">
+            <main id="main" class={classes!("world", format!("shows-{}", show.word()), (self.selected != Selection::None).then_some("inspecting"), self.folded.then_some("folded"), self.address.embed.then_some("embed"))} tabindex="-1">
                 <h1 class="unseen">{ format!("{} {}", self.name(), self.address.world) }</h1>
                 <p id="picture-help" class="unseen">{ t.picture_help }</p>
                 <p class="unseen" role="status" aria-live="polite" data-testid="summary">{ self.spoken.clone() }</p>
                 <Banner link={session.0.borrow().link.clone()} note={self.note.clone()} fetching={self.fetching} restartable={!self.name().is_empty()}
                     again={ctx.link().callback(|_| Msg::Again)} restart={ctx.link().callback(|_| Msg::Restart)} />
                 <section class={classes!("stage", format!("show-{}", show.word()))} aria-label={t.picture}>
-                    <div class="views" role="group" aria-label={t.views}>{ for views }<span class="grow" /><button class="form" data-testid="copy-link" title={t.link_help} onclick={ctx.link().callback(|_| Msg::Link)}>{ t.link_copy }</button><Tour />
+                    <div class="views" role="group" aria-label={t.views}>{ for views }<span class="grow" />
+                        if !recorded { <button class="form" data-testid="copy-link" title={t.link_help} onclick={ctx.link().callback(|_| Msg::Link)}>{ t.link_copy }</button> }
+                        <Export session={session.clone()} world={self.address.world.clone()} name={self.name()} done={ctx.link().callback(Msg::Done)} />
+                        if !recorded { <Tour /> }
                         <button class="form fold-panels" data-testid="fold-panels" aria-expanded={(!self.folded).to_string()} aria-controls="panels" title={if self.folded { t.panels_show } else { t.panels_hide }}
                             onclick={ctx.link().callback(move |_| Msg::Fold(!folded))}>{ t.panels_word }<span aria-hidden="true">{ if self.folded { "◂" } else { "▸" } }</span></button></div>
                     <div class="view" ref={self.stage.clone()} {onclick} {oncontextmenu} data-testid="stage">
@@ -501,7 +516,9 @@ impl Component for World {
                             <canvas ref={self.canvas.clone()} aria-hidden="true" />
                         </div>
                     </div>
-                    if show != Show::Picture {
+                    if show == Show::Charts {
+                        <ChartsView session={session.clone()} {tick} act={ctx.link().callback(Msg::Act)} />
+                    } else if show != Show::Picture {
                         <LanesView session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} />
                     }
                     <div class="foot">

@@ -1,12 +1,14 @@
 //! The HTTP API, one file for each part.
 
 mod exercises;
+mod export;
 mod identities;
 mod images;
 mod kube;
 mod kube_streams;
 mod patterns;
 mod proxy;
+mod recordings;
 mod stream;
 mod terminal;
 mod time;
@@ -14,6 +16,7 @@ mod trace;
 
 mod worlds;
 
+pub use patterns::told as pattern_json;
 pub use trace::event_json;
 
 use std::sync::Arc;
@@ -63,6 +66,7 @@ impl Routes {
 fn routes(limits: &Limits) -> Routes {
     let image = DefaultBodyLimit::max(limits.image);
     let proxied = DefaultBodyLimit::max(limits.proxied);
+    let recording = DefaultBodyLimit::max(limits.recording);
     let every: &[&str] = &["get", "post", "put", "patch", "delete", "head", "options"];
     let kube_methods: &[&str] = &["get", "post", "put", "patch", "delete"];
     Routes { router: Router::new(), paths: Vec::new() }
@@ -77,6 +81,7 @@ fn routes(limits: &Limits) -> Routes {
         .add("/api/patterns/{name}/exercises/{slug}/check", &["post"], post(exercises::check))
         .add("/api/images", &["get"], get(images::list))
         .add("/api/images/{*name}", &["put"], put(images::put).layer(image))
+        .add("/api/recordings", &["post"], post(recordings::open).layer(recording))
         .add("/api/worlds", &["get", "post"], get(worlds::list).post(worlds::create))
         .add("/api/worlds/{id}", &["get", "delete"], get(worlds::one).merge(delete(worlds::remove)))
         .add("/api/worlds/{id}/time", &["post"], post(time::set))
@@ -84,6 +89,7 @@ fn routes(limits: &Limits) -> Routes {
         .add("/api/worlds/{id}/trace", &["get"], get(trace::lines))
         .add("/api/worlds/{id}/density", &["get"], get(trace::density))
         .add("/api/worlds/{id}/recording", &["get"], get(trace::recording))
+        .add("/api/worlds/{id}/export/{format}", &["get"], get(export::download))
         .add("/api/worlds/{id}/stream", &["get"], get(stream::open))
         .add("/api/worlds/{id}/terminal", &["get"], get(terminal::open))
         .add("/api/worlds/{id}/as/{capability}/terminal", &["get"], get(terminal::open_as))

@@ -29,7 +29,11 @@ pub async fn list(State(app): State<Arc<App>>) -> Answer {
 
 /// `GET /api/patterns/{name}`
 pub async fn one(State(app): State<Arc<App>>, Path(name): Path<String>) -> Answer {
-    let pattern = app.pattern(&name)?;
+    ok(told(app.pattern(&name)?))
+}
+
+/// All there is to tell of a pattern.
+pub fn told(pattern: &Pattern) -> Value {
     let mut value = summary(pattern);
     value["lesson"] = json!({ "en": pattern.lesson.en, "ja": pattern.lesson.ja });
     let sources: serde_json::Map<String, Value> = pattern
@@ -39,5 +43,5 @@ pub async fn one(State(app): State<Arc<App>>, Path(name): Path<String>) -> Answe
         .filter_map(|p| Some((p.clone(), json!(pattern.text(p)?))))
         .collect();
     value["files"] = Value::Object(sources);
-    ok(value)
+    value
 }

@@ -4,6 +4,7 @@
 mod client;
 mod front;
 mod identities;
+mod sharing;
 mod streams;
 mod terminal;
 mod time;

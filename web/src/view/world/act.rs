@@ -27,6 +27,9 @@ fn caused_by(e: &podlab_trace::Event, seq: u64) -> bool {
 
 impl World {
     pub(super) fn act(&mut self, ctx: &Context<World>, action: Action) {
+        if self.session.0.borrow().recorded && self.act_recorded(ctx, &action) {
+            return;
+        }
         let shown = self.session.0.borrow().told();
         let world = self.address.world.clone();
         let post = |body: Value| {

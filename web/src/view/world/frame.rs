@@ -62,6 +62,9 @@ impl World {
         self.fetching = true;
         // A little more than is shown, so that playing on from there finds something.
         let until = self.session.0.borrow().shown().saturating_add(20_000_000_000);
+        if self.older_inside(ctx, until) {
+            return;
+        }
         let done = ctx.link().callback(|t| Msg::Older(Box::new(t)));
         stream::fetch(&self.address.world, until, done);
     }
@@ -85,7 +88,8 @@ impl World {
     pub(super) fn scale(&self, (w, h): (f64, f64)) -> f64 {
         let fit = (self.room.0 / w).min(self.room.1 / h);
         // Beside the order of events there is less room, and the whole matters more.
-        let least = if self.address.show == "both" { 0.42 } else { LEAST };
+        let small = self.address.show == "both" || self.address.embed;
+        let least = if small { 0.42 } else { LEAST };
         fit.clamp(least, MOST) * self.zoom
     }
 }
