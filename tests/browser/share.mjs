@@ -197,7 +197,10 @@ for (const lang of ["en", "ja"]) {
     const chosen = worldOf(gallery);
     assert(chosen && chosen !== worldOf(page), "a world of its own");
     await gallery.locator('[data-testid="world-state"][data-frozen="true"]').waitFor();
-    await eventually("it stands at its end", async () => Math.abs((await instant(gallery)) - (await instant(page))) < 0.01);
+    const events = async (world) => (await (await fetch(`${base}/api/worlds/${world}`)).json()).events;
+    assert((await events(chosen)) === (await events(worldOf(page))), "with all that had happened");
+    // A recording ends with what happened last; the clock of a frozen world may stand a little after that.
+    await eventually("it stands at its end", async () => Math.abs((await instant(gallery)) - (await instant(page))) < 1);
     await gallery.goto(`${base}/#/`);
     await testid(gallery, "open-recording").waitFor();
     const bytes = readFileSync(recording).toString("base64");
