@@ -42,6 +42,8 @@ pub fn LessonWithQuestions(props: &LessonProps) -> Html {
     let mut number = 0;
     let pieces = found.iter().map(|part| match part {
         Part::Text(text) => html! { <Passage text={text.clone()} /> },
+        // Nothing can be let happen in a recording.
+        Part::Question(_) if props.session.0.borrow().recorded => Html::default(),
         Part::Question(question) => {
             number += 1;
             html! { <Predict key={format!("{}-{number}", props.world)} question={(**question).clone()} id={format!("{}.{number}", props.pattern)} session={props.session.clone()}
