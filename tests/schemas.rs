@@ -1,6 +1,7 @@
 //! The schemas that editors use are those of the code, and the shipped files follow them.
 
-use podlab_lab::{Exercise, Pattern, Scenario};
+use podlab_lab::plan::Kind;
+use podlab_lab::{Exercise, Pattern, Plan, Scenario};
 use podlab_tests::{catalogue, root};
 
 fn shipped(name: &str) -> serde_json::Value {
@@ -10,11 +11,26 @@ fn shipped(name: &str) -> serde_json::Value {
 
 #[test]
 fn the_shipped_schemas_are_those_of_the_code() {
-    let hint =
-        "run `podlab schema scenario > patterns/scenario.schema.json` (and `pattern`, `exercise`)";
+    let hint = "run `podlab schema scenario > patterns/scenario.schema.json` (and `pattern`, `exercise`, `plan`)";
     assert_eq!(shipped("scenario.schema.json"), Scenario::schema(), "{hint}");
     assert_eq!(shipped("exercise.schema.json"), Exercise::schema(), "{hint}");
     assert_eq!(shipped("pattern.schema.json"), Pattern::schema(), "{hint}");
+    assert_eq!(shipped("plan.schema.json"), Plan::schema(), "{hint}");
+}
+
+#[test]
+fn the_shipped_plans_can_be_held_in_their_time_with_notes_for_the_instructor() {
+    let catalogue = catalogue().unwrap();
+    for (name, minutes) in [("introduction", 90..=90), ("half-day", 180..=240)] {
+        let file = format!("patterns/plans/{name}.yaml");
+        let source = std::fs::read_to_string(root().join(&file)).unwrap();
+        let plan = Plan::read(&file, &source).unwrap();
+        assert_eq!(plan.findings(&file, &source, &catalogue), []);
+        assert!(minutes.contains(&plan.minutes()), "{name} takes {} minutes", plan.minutes());
+        for section in plan.sections.iter().filter(|s| s.kind != Kind::Break) {
+            assert!(!section.notes.is_empty(), "{name}: {} has no notes", section.name);
+        }
+    }
 }
 
 #[test]

@@ -51,7 +51,9 @@ impl Cluster {
         let images = Images::new();
         let world = World::new(&images, options);
         let app = App::new(podlab_tests::engine(), images, catalogue, page, Options::default());
-        let live = app.adopt(world, Speed::Rate(1.0)).expect("there is room for a world");
+        let live = app
+            .adopt(world, Speed::Rate(1.0), podlab_server::workshop::viewer::Viewer::Owner)
+            .expect("there is room for a world");
         let server = tokio::runtime::Runtime::new().expect("tokio starts");
         let listener = server
             .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))

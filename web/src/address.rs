@@ -29,6 +29,8 @@ pub struct Address {
     pub exercise: String,
     /// Whether only the picture and its time are shown: the page is part of another.
     pub embed: bool,
+    /// The page of a workshop (`join`, `board`, `wall`), or empty.
+    pub workshop: String,
 }
 
 impl Address {
@@ -38,8 +40,10 @@ impl Address {
         let (path, query) = hash.split_once('?').unwrap_or((hash, ""));
         let mut address = Address::default();
         let mut parts = path.trim_matches('/').split('/');
-        if parts.next() == Some("w") {
-            address.world = clean(parts.next().unwrap_or_default());
+        match parts.next() {
+            Some("w") => address.world = clean(parts.next().unwrap_or_default()),
+            Some(page @ ("join" | "board" | "wall")) => address.workshop = page.into(),
+            _ => {}
         }
         for (name, value) in query.split('&').map(|p| p.split_once('=').unwrap_or((p, ""))) {
             match name {
@@ -66,8 +70,11 @@ impl Address {
 
     /// The part of the address after and with the `#`.
     pub fn hash(&self) -> String {
-        let mut out =
-            if self.world.is_empty() { "#/".to_owned() } else { format!("#/w/{}", self.world) };
+        let mut out = if self.world.is_empty() {
+            format!("#/{}", self.workshop)
+        } else {
+            format!("#/w/{}", self.world)
+        };
         let mut sep = '?';
         let mut add = |name: &str, value: String| {
             out.push(sep);
@@ -131,8 +138,12 @@ mod tests {
             exercise: "wrong-port".into(),
             show: "both".into(),
             embed: true,
+            workshop: String::new(),
         };
         assert_eq!(Address::parse(&address.hash()), address);
+        let board =
+            Address { workshop: "board".into(), lang: Some(Lang::Ja), ..Address::default() };
+        assert_eq!(Address::parse(&board.hash()), board);
         assert_eq!(Address::parse(""), Address::default());
         assert_eq!(Address::parse("#/w/../../etc?t=-1&x").world, "..");
         assert_eq!(Address::parse("#/w/a?t=nan").at, None);

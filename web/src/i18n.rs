@@ -58,6 +58,8 @@ macro_rules! texts {
     };
 }
 
+pub(crate) use texts;
+
 texts! {
     skip: "Skip to the picture", "図へ移動";
     claim: "Pod design patterns, seen working", "動いているところを見る Pod デザインパターン";

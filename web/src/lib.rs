@@ -10,7 +10,7 @@
 //! - [`terminal`]: what is typed in the terminal, and what came back
 //! - [`ui`]: language, colours, motion
 //! - [`progress`]: how far a learner has come
-//! - [`view`]: what is on the screen
+//! - [`view`]: what is on the screen; [`workshop`]: the pages of a room of learners
 //!
 //! # What this crate must never know
 //! Anything about the world that is not in its trace.
@@ -28,6 +28,7 @@ pub mod stream;
 pub mod terminal;
 pub mod ui;
 pub mod view;
+pub mod workshop;
 
 /// Puts the page into the document.
 pub fn run() {

@@ -188,6 +188,14 @@ pub fn read_folder(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
     Ok(files)
 }
 
+/// A file.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
+    fs::read(path).map_err(|e| Problem::file(path, e))
+}
+
 fn read_files(
     dir: &Path,
     prefix: &str,
@@ -226,6 +234,19 @@ pub fn pattern<'a>(catalogue: &'a Catalogue, name: &str) -> Result<&'a Pattern, 
             format!("There are: {}.", known.join(", ")),
         )
     })
+}
+
+/// The names of the plans of workshops that are shipped.
+pub fn plans() -> Vec<String> {
+    let names = Patterns::iter()
+        .filter_map(|p| Some(p.strip_prefix("plans/")?.strip_suffix(".yaml")?.to_owned()));
+    names.collect()
+}
+
+/// A plan of a workshop that is shipped.
+pub fn plan(name: &str) -> Option<String> {
+    let file = Patterns::get(&format!("plans/{name}.yaml"))?;
+    String::from_utf8(file.data.into_owned()).ok()
 }
 
 /// The page.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use podlab_lab::lint::{Finding, exercises, files};
-use podlab_lab::{Exercise, Pattern, Runner};
+use podlab_lab::{Catalogue, Exercise, Pattern, Plan, Runner};
 use podlab_server::app::pattern_images;
 use podlab_wasm::Engine;
 use podlab_world::Images;
@@ -17,10 +17,10 @@ use crate::problem::{Done, Problem};
 /// Says what is wrong with the patterns of a folder.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  podlab lint patterns\n  podlab lint patterns/sidecar --json\n  podlab lint patterns --no-run\n\nExit codes: 0 nothing is wrong; 1 there are findings; 3 wrong usage."
+    after_help = "Examples:\n  podlab lint patterns\n  podlab lint patterns/sidecar --json\n  podlab lint patterns --no-run\n  podlab lint my-plan.yaml\n\nExit codes: 0 nothing is wrong; 1 there are findings; 3 wrong usage."
 )]
 pub struct Args {
-    /// Folders: of a pattern, or of several.
+    /// Folders: of a pattern, or of several; or the file of a workshop's plan.
     #[arg(required = true)]
     path: Vec<PathBuf>,
     /// Prints JSON.
@@ -40,11 +40,21 @@ pub struct Args {
 /// Exit code 0 if nothing is wrong, 1 if something is.
 pub fn run(args: Args) -> Done {
     let mut all = BTreeMap::new();
+    let mut plans = BTreeMap::new();
     for path in &args.path {
-        all.extend(folders(path)?);
+        if path.is_file() {
+            plans.insert(path.display().to_string(), embedded::read_file(path)?);
+            continue;
+        }
+        let (folders, more) = folders(path)?;
+        all.extend(folders);
+        plans.extend(more);
     }
     let mut found = Vec::new();
     let mut patterns = Vec::new();
+    if !plans.is_empty() {
+        found.extend(plans_of(&plans, &all)?);
+    }
     for (folder, contents) in &all {
         let (findings, pattern) = files(folder, contents);
         found.extend(findings);
@@ -63,15 +73,48 @@ pub fn run(args: Args) -> Done {
     if args.json {
         println!(
             "{:#}",
-            json!({ "patterns": all.len(), "exercises": exercises, "findings": found })
+            json!({ "patterns": all.len(), "plans": plans.len(), "exercises": exercises, "findings": found })
         );
     } else {
         for finding in &found {
             println!("{finding}");
         }
-        println!("{} patterns, {exercises} exercises run, {} findings", all.len(), found.len());
+        let (patterns, plans) = (all.len(), plans.len());
+        println!(
+            "{patterns} patterns, {plans} plans, {exercises} exercises run, {} findings",
+            found.len()
+        );
     }
     Ok(ExitCode::from(u8::from(!found.is_empty())))
+}
+
+/// Files by their names.
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// What is wrong with plans of workshops, which may name patterns that are shipped and those of
+/// `folders`.
+fn plans_of(plans: &Files, folders: &BTreeMap<String, Files>) -> Result<Vec<Finding>, Problem> {
+    let mut catalogue = embedded::catalogue(None)?;
+    for (folder, files) in folders {
+        let files = files.iter().map(|(path, data)| (format!("{folder}/{path}"), data.clone()));
+        // A pattern that cannot be read is a finding of its own.
+        if let Ok(one) = Catalogue::read(files.collect()) {
+            catalogue.extend(one);
+        }
+    }
+    let mut found = Vec::new();
+    for (file, bytes) in plans {
+        let Ok(source) = std::str::from_utf8(bytes) else {
+            let message = "this file is not UTF-8".into();
+            found.push(Finding { file: file.clone(), line: None, message });
+            continue;
+        };
+        match Plan::read(file, source) {
+            Ok(plan) => found.extend(plan.findings(file, source, &catalogue)),
+            Err(e) => found.push(e.into()),
+        }
+    }
+    Ok(found)
 }
 
 /// Runs the exercises of a pattern that can be read, and says how many there are.
@@ -104,11 +147,15 @@ fn prove(
     readable.len()
 }
 
-/// The files of each pattern's folder in `path`, or of `path` itself.
-fn folders(path: &Path) -> Result<BTreeMap<String, BTreeMap<String, Vec<u8>>>, Problem> {
-    let mut out: BTreeMap<String, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
+/// The files of each pattern's folder in `path`, or of `path` itself; and the plans in its folder
+/// `plans`.
+fn folders(path: &Path) -> Result<(BTreeMap<String, Files>, Files), Problem> {
+    let mut out: BTreeMap<String, Files> = BTreeMap::new();
+    let mut plans = Files::new();
     for (name, contents) in embedded::read_folder(path)? {
-        if let Some((folder, rest)) = name.split_once('/') {
+        if name.starts_with("plans/") && name.ends_with(".yaml") {
+            plans.insert(name, contents);
+        } else if let Some((folder, rest)) = name.split_once('/') {
             out.entry(folder.into()).or_default().insert(rest.into(), contents);
         }
     }
@@ -117,11 +164,11 @@ fn folders(path: &Path) -> Result<BTreeMap<String, BTreeMap<String, Vec<u8>>>, P
         files.contains_key("pattern.yaml")
             || files.keys().any(|f| f.starts_with("scenarios/") || f.starts_with("lesson."))
     });
-    if out.is_empty() {
+    if out.is_empty() && plans.is_empty() {
         return Err(Problem::usage(
             format!("{} has no pattern", path.display()),
-            "A pattern is a folder with a pattern.yaml.",
+            "A pattern is a folder with a pattern.yaml; a plan of a workshop is a YAML file.",
         ));
     }
-    Ok(out)
+    Ok((out, plans))
 }

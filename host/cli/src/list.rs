@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use podlab_lab::{Exercise, Pattern, Scenario};
+use podlab_lab::{Exercise, Pattern, Plan, Scenario};
 use serde_json::json;
 
 use crate::embedded;
@@ -35,6 +35,8 @@ pub enum Format {
     Pattern,
     /// exercises/*/exercise.yaml
     Exercise,
+    /// plans/*.yaml
+    Plan,
 }
 
 /// Lists the patterns.
@@ -78,6 +80,7 @@ pub fn schema(format: Format) -> Done {
         Format::Scenario => Scenario::schema(),
         Format::Pattern => Pattern::schema(),
         Format::Exercise => Exercise::schema(),
+        Format::Plan => Plan::schema(),
     };
     println!("{schema:#}");
     Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`embedded`]: guests, patterns and page inside the binary
 //! - [`problem`]: errors as users see them, with exit codes
-//! - [`up`], [`mod@test`], [`replay`], [`record`], [`trace`] (and its
+//! - [`up`], [`workshop`], [`doctor`], [`mod@test`], [`replay`], [`record`], [`trace`] (and its
 //!   formats: [`mod@format`], [`film`]), [`mod@diff`], [`list`], [`lint`],
 //!   [`exercise`], [`kubeconfig`], [`new`]: one file for each command
 #![warn(missing_docs)]
@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod diff;
+mod doctor;
 mod embedded;
 mod exercise;
 mod film;
@@ -29,6 +30,7 @@ mod replay;
 mod test;
 mod trace;
 mod up;
+mod workshop;
 
 /// Worlds allocate much and small; this allocator takes about a tenth off a run's time.
 #[global_allocator]
@@ -53,6 +55,10 @@ struct Args {
 enum Command {
     /// Starts the server and opens the page.
     Up(up::Args),
+    /// Holds a workshop: learners join with a code, each gets a world of their own.
+    Workshop(workshop::Args),
+    /// Says whether this machine can hold a workshop.
+    Doctor(doctor::Args),
     /// Runs scenarios, and says which checks hold.
     Test(test::Args),
     /// Runs a recording again and compares every event.
@@ -94,6 +100,8 @@ fn main() -> ExitCode {
     };
     let result = match command {
         Command::Up(args) => up::run(args),
+        Command::Workshop(args) => workshop::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Test(args) => test::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Record(args) => record::run(args),

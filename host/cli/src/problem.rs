@@ -15,6 +15,12 @@ pub struct Problem {
 /// What a command comes to.
 pub type Done = Result<ExitCode, Problem>;
 
+impl Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl Problem {
     /// 3: the command was given something it cannot use.
     pub fn usage(message: impl Into<String>, remedy: impl Into<String>) -> Problem {

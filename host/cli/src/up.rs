@@ -10,6 +10,7 @@ use podlab_lab::Catalogue;
 use podlab_server::app::NewWorld;
 use podlab_server::guard::Names;
 use podlab_server::live::Speed;
+use podlab_server::workshop::viewer::Viewer;
 use podlab_server::{App, Options, router};
 use podlab_wasm::Engine;
 use podlab_world::replay::{self, ReplayError};
@@ -97,11 +98,17 @@ pub fn show(engine: &Engine, images: &Images, catalogue: Catalogue, world: World
 
 /// Takes a world in, paused; its name is given back.
 fn adopt(app: &App, world: World) -> Result<String, Problem> {
-    let live = app.adopt(world, Speed::Paused).map_err(|e| Problem::usage(e.message, e.remedy))?;
+    let live = app
+        .adopt(world, Speed::Paused, Viewer::Owner)
+        .map_err(|e| Problem::usage(e.message, e.remedy))?;
     Ok(live.id().to_owned())
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Problem> {
+/// Listens.
+///
+/// # Errors
+/// If the port is taken, or not ours.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, Problem> {
     TcpListener::bind(address).await.map_err(|e| {
         Problem::failed(
             format!("cannot listen on {address}: {e}"),
@@ -138,7 +145,7 @@ async fn start(args: Args) -> Done {
     let app = App::new(engine, images, catalogue, page, options);
     if let Some(pattern) = args.pattern.clone() {
         let new = NewWorld { pattern, seed: args.seed, speed: args.speed, epoch: None };
-        app.create(new).map_err(|e| Problem::usage(e.message, e.remedy))?;
+        app.create(&new, Viewer::Owner).map_err(|e| Problem::usage(e.message, e.remedy))?;
     }
     let place = match world {
         Some(world) => format!("#/w/{}", adopt(&app, world)?),
@@ -164,6 +171,14 @@ async fn serve(app: Arc<App>, listener: TcpListener, place: &str, browser: bool)
     if browser {
         open(&url);
     }
+    serve_until_interrupted(app, listener).await
+}
+
+/// Serves until Ctrl-C, and then finishes what is open.
+///
+/// # Errors
+/// If the server stops by itself.
+pub async fn serve_until_interrupted(app: Arc<App>, listener: TcpListener) -> Done {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let ending = app.clone();
     tokio::spawn(async move {
@@ -177,7 +192,8 @@ async fn serve(app: Arc<App>, listener: TcpListener, place: &str, browser: bool)
         // The receiver is gone only if the server has ended already.
         let _ = stop.send(());
     });
-    let served = axum::serve(listener, router(Arc::clone(&app))).with_graceful_shutdown(async {
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(async {
         // An error means that the sender is gone, which is the end as well.
         let _ = stopped.await;
         tokio::spawn(async {

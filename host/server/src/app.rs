@@ -18,6 +18,8 @@ use crate::error::ApiError;
 use crate::guard::Names;
 use crate::journal::Journal;
 use crate::live::{Live, Speed};
+use crate::workshop::Workshop;
+use crate::workshop::viewer::Viewer;
 
 /// How many bytes of its trace a world of a server keeps.
 pub const TRACE_QUOTA: u64 = 64 << 20;
@@ -29,6 +31,8 @@ pub struct Limits {
     pub worlds: usize,
     /// Streams, watches and followed logs together.
     pub streams: usize,
+    /// Those at the worlds of one learner.
+    pub streams_each: usize,
     /// Bytes of an uploaded image.
     pub image: usize,
     /// Bytes of an uploaded recording.
@@ -41,6 +45,10 @@ pub struct Limits {
     pub images: usize,
     /// Paused copies of worlds, by which going back is fast.
     pub twins: usize,
+    /// Bytes of a world's trace that are kept.
+    pub trace: u64,
+    /// Recordings on disk.
+    pub recordings: usize,
 }
 
 impl Default for Limits {
@@ -48,12 +56,15 @@ impl Default for Limits {
         Limits {
             worlds: 64,
             streams: 256,
+            streams_each: 24,
             image: 64 << 20,
             recording: 128 << 20,
             body: 4 << 20,
             proxied: 16 << 20,
             images: 256,
             twins: 64,
+            trace: TRACE_QUOTA,
+            recordings: 200,
         }
     }
 }
@@ -69,6 +80,8 @@ pub struct Options {
     pub state: Option<PathBuf>,
     /// How many threads drive worlds; 0 for as many as there are processors.
     pub threads: usize,
+    /// The workshop that is held here, if one is.
+    pub workshop: Option<Arc<Workshop>>,
 }
 
 /// A server.
@@ -83,8 +96,12 @@ pub struct App {
     next: AtomicU64,
     driver: Driver,
     streams: Arc<AtomicUsize>,
+    /// Of each learner, by the number of their seat.
+    theirs: Mutex<BTreeMap<u32, Arc<AtomicUsize>>>,
     twins: Allowance,
     attempts: Arc<Semaphore>,
+    /// Worlds are brought back as many at once as there are threads, and each by one of them.
+    waking: Vec<Mutex<()>>,
 }
 
 /// What a new world is to be.
@@ -100,11 +117,13 @@ pub struct NewWorld {
 }
 
 /// A stream that is being served; counted until it is dropped.
-pub struct Served(Arc<AtomicUsize>);
+pub struct Served(Vec<Arc<AtomicUsize>>);
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        for count in &self.0 {
+            count.fetch_sub(1, Relaxed);
+        }
     }
 }
 
@@ -127,6 +146,10 @@ impl App {
             0 => std::thread::available_parallelism().map_or(2, NonZero::get),
             n => n,
         };
+        // The worlds of a workshop that goes on keep their names.
+        let known =
+            options.workshop.as_ref().and_then(|w| w.read(|r| r.worlds.keys().max().copied()));
+        let next = known.map_or(1, |last| last + 1);
         Arc::new(App {
             twins: Allowance::of(options.limits.twins),
             engine,
@@ -136,10 +159,12 @@ impl App {
             assets,
             options,
             worlds: Mutex::default(),
-            next: AtomicU64::new(1),
+            next: AtomicU64::new(next),
             driver: Driver::start(threads),
             streams: Arc::default(),
+            theirs: Mutex::default(),
             attempts: Arc::new(Semaphore::new(threads)),
+            waking: (0..threads).map(|_| Mutex::default()).collect(),
         })
     }
 
@@ -151,6 +176,16 @@ impl App {
     /// What it was started with.
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// The workshop that is held here, if one is.
+    pub fn workshop(&self) -> Option<&Arc<Workshop>> {
+        self.options.workshop.as_ref()
+    }
+
+    /// The turn of whoever brings world `number` back.
+    pub(crate) fn waking(&self, number: u64) -> MutexGuard<'_, ()> {
+        lock(&self.waking[usize::try_from(number).unwrap_or(0) % self.waking.len()])
     }
 
     /// The patterns.
@@ -178,22 +213,30 @@ impl App {
         lock(&self.images).clone()
     }
 
-    /// Makes a world and starts it.
+    /// Makes a world for `viewer` and starts it.
     ///
     /// # Errors
     /// If there is no such pattern, its manifests are refused, or there are too many worlds.
-    pub fn create(&self, new: NewWorld) -> Result<Arc<Live>, ApiError> {
+    pub fn create(&self, new: &NewWorld, viewer: Viewer) -> Result<Arc<Live>, ApiError> {
+        self.room()?;
+        self.adopt(self.make(new)?, new.speed, viewer)
+    }
+
+    /// Makes a world, which does not run yet.
+    ///
+    /// # Errors
+    /// If there is no such pattern, or its manifests are refused.
+    pub(crate) fn make(&self, new: &NewWorld) -> Result<World, ApiError> {
         let pattern = match new.pattern.as_str() {
             "" => None,
             name => Some(self.pattern(name)?),
         };
-        self.room()?;
         let epoch = new.epoch.unwrap_or_else(now_nanos);
         let options = WorldOptions {
             seed: new.seed,
             epoch,
             pattern: new.pattern.clone(),
-            trace_quota: TRACE_QUOTA,
+            trace_quota: self.options.limits.trace,
             ..WorldOptions::default()
         };
         let images = match pattern {
@@ -213,23 +256,49 @@ impl App {
                 })?;
             }
         }
-        self.adopt(world, new.speed)
+        Ok(world)
     }
 
-    /// Puts a world that exists already under the care of the driver.
+    /// Puts a world that exists already under the care of the driver. A learner's is theirs from
+    /// then on, and nobody else's.
     ///
     /// # Errors
     /// If there are too many worlds.
-    pub fn adopt(&self, world: World, speed: Speed) -> Result<Arc<Live>, ApiError> {
+    pub fn adopt(&self, world: World, speed: Speed, viewer: Viewer) -> Result<Arc<Live>, ApiError> {
+        let number = self.next.fetch_add(1, Relaxed);
+        let (Some(workshop), Viewer::Learner(seat)) = (&self.options.workshop, viewer) else {
+            return self.place(number, world, speed);
+        };
+        let (pattern, seed) = (world.options().pattern.clone(), world.options().seed);
+        let live = self.place(number, world, workshop.speed(number, speed))?;
+        for over in workshop.claim(seat, number, &pattern, seed) {
+            // It may be on disk, and so not here.
+            let _ = self.delete(&format!("w{over}"));
+        }
+        Ok(live)
+    }
+
+    /// Puts a world that was here before under the care of the driver, with the name it had.
+    ///
+    /// # Errors
+    /// If there are too many worlds.
+    pub(crate) fn restore(&self, number: u64, world: World) -> Result<Arc<Live>, ApiError> {
+        let rate = Speed::Rate(1.0);
+        let speed = self.options.workshop.as_ref().map_or(rate, |w| w.speed(number, rate));
+        self.place(number, world, speed)
+    }
+
+    fn place(&self, number: u64, world: World, speed: Speed) -> Result<Arc<Live>, ApiError> {
         let live = {
             let mut worlds = lock(&self.worlds);
             if worlds.len() >= self.options.limits.worlds {
                 return Err(self.full());
             }
-            let number = self.next.fetch_add(1, Relaxed);
             let id = format!("w{number}");
-            let journal =
-                self.options.state.as_ref().map(|dir| Journal::new(&dir.join("recordings"), &id));
+            let journal = self.options.state.as_ref().map(|dir| {
+                let keep = self.options.limits.recordings;
+                Journal::new(&dir.join("recordings"), &id).keeping(keep)
+            });
             let live =
                 Arc::new(Live::new(number, id, &self.engine, world, speed, journal, &self.twins));
             worlds.insert(number, live.clone());
@@ -275,15 +344,23 @@ impl App {
     /// # Errors
     /// If there is none.
     pub fn world(&self, id: &str) -> Result<Arc<Live>, ApiError> {
-        let number = id.strip_prefix('w').and_then(|n| n.parse::<u64>().ok());
-        let found =
-            number.and_then(|n| lock(&self.worlds).get(&n).cloned()).filter(|w| w.id() == id);
-        found.ok_or_else(|| {
-            ApiError::not_found(
-                format!("there is no world {id:?}"),
-                "GET /api/worlds lists them; POST /api/worlds makes one.",
-            )
-        })
+        let number = App::number(id);
+        let found = number.and_then(|n| lock(&self.worlds).get(&n).cloned());
+        found.ok_or_else(|| App::no_world(id))
+    }
+
+    /// The number of the world called `id`: 3 of `w3`, and of nothing else.
+    pub fn number(id: &str) -> Option<u64> {
+        let number = id.strip_prefix('w')?.parse::<u64>().ok()?;
+        (format!("w{number}") == id).then_some(number)
+    }
+
+    /// What is said where there is no such world.
+    pub(crate) fn no_world(id: &str) -> ApiError {
+        ApiError::not_found(
+            format!("there is no world {id:?}"),
+            "GET /api/worlds lists them; POST /api/worlds makes one.",
+        )
     }
 
     /// All worlds, oldest first.
@@ -297,10 +374,18 @@ impl App {
     /// If there is none.
     pub fn delete(&self, id: &str) -> Result<(), ApiError> {
         let live = self.world(id)?;
+        if let Some(workshop) = &self.options.workshop {
+            workshop.forget(live.number());
+        }
+        self.put_away(&live, "the world was deleted");
+        Ok(())
+    }
+
+    /// Lets go of a world: its recording is finished, its streams end.
+    pub(crate) fn put_away(&self, live: &Live, why: &str) {
         lock(&self.worlds).remove(&live.number());
         self.driver.remove(live.number());
-        live.end("the world was deleted");
-        Ok(())
+        live.end(why);
     }
 
     /// Compiles and adds an image, for new worlds and for those that run in the present.
@@ -354,18 +439,33 @@ impl App {
         }
     }
 
-    /// Counts a stream.
+    /// How many streams are open.
+    pub fn streams(&self) -> usize {
+        self.streams.load(Relaxed)
+    }
+
+    /// Counts a stream at the world called `id`.
     ///
     /// # Errors
-    /// If there are too many.
-    pub fn stream(&self) -> Result<Served, ApiError> {
-        let before = self.streams.fetch_add(1, Relaxed);
-        let served = Served(self.streams.clone());
-        if before >= self.options.limits.streams {
-            return Err(ApiError::too_many(
-                format!("{before} streams are open already"),
-                "Close a page or a watch that is not needed.",
-            ));
+    /// If there are too many, or too many at the worlds of one learner.
+    pub fn stream(&self, id: &str) -> Result<Served, ApiError> {
+        let limits = &self.options.limits;
+        let mut counted = vec![(self.streams.clone(), limits.streams)];
+        let place = self.workshop().zip(App::number(id)).and_then(|(w, n)| w.place(n));
+        if let Some(place) = place {
+            let own = lock(&self.theirs).entry(place.seat).or_default().clone();
+            counted.push((own, limits.streams_each));
+        }
+        let mut served = Served(Vec::new());
+        for (count, limit) in counted {
+            let before = count.fetch_add(1, Relaxed);
+            served.0.push(count);
+            if before >= limit {
+                return Err(ApiError::too_many(
+                    format!("{before} streams are open already"),
+                    "Close a page or a watch that is not needed.",
+                ));
+            }
         }
         Ok(served)
     }

@@ -25,6 +25,7 @@ pub struct Journal {
     inputs: usize,
     marks: usize,
     broken: bool,
+    keep: usize,
 }
 
 impl Journal {
@@ -40,7 +41,19 @@ impl Journal {
             inputs: 0,
             marks: 0,
             broken: false,
+            keep: KEPT,
         }
+    }
+
+    /// Keeps so many recordings in the folder, the newest.
+    pub fn keeping(mut self, recordings: usize) -> Journal {
+        self.keep = recordings;
+        self
+    }
+
+    /// Whether it is not written any more.
+    pub fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// The file, if one was begun.
@@ -89,7 +102,7 @@ impl Journal {
             }
             _ => {
                 fs::create_dir_all(&self.dir)?;
-                prune(&self.dir)?;
+                prune(&self.dir, self.keep)?;
                 let (mut file, path) = self.create()?;
                 file.write_all(&recording.encode())?;
                 self.file = Some(file);
@@ -118,13 +131,13 @@ impl Journal {
     }
 }
 
-fn prune(dir: &Path) -> io::Result<()> {
+fn prune(dir: &Path, keep: usize) -> io::Result<()> {
     let mut files: Vec<PathBuf> = fs::read_dir(dir)?
         .filter_map(|e| e.ok().map(|e| e.path()))
         .filter(|p| p.extension().is_some_and(|e| e == "plrec"))
         .collect();
     files.sort();
-    for old in files.iter().take(files.len().saturating_sub(KEPT - 1)) {
+    for old in files.iter().take(files.len().saturating_sub(keep.saturating_sub(1))) {
         fs::remove_file(old)?;
     }
     Ok(())

@@ -6,6 +6,7 @@
 //! - [`driver`]: the pool of threads that drives all worlds
 //! - [`outside`]: connections from outside into a world
 //! - [`guard`]: who may ask (Host, Origin), and the headers of every answer
+//! - [`workshop`]: a room of learners: seats, what each may reach, the instructor's board
 //! - `spdy`: the frames in which Kubernetes' older clients stream
 //! - [`error`]: the errors clients see; [`assets`]: the files of the page
 //! - [`routes`]: one file for each part of the API; [`openapi`]: its description
@@ -28,6 +29,7 @@ pub mod openapi;
 pub mod outside;
 pub mod routes;
 mod spdy;
+pub mod workshop;
 
 pub use app::{App, Limits, Options};
 pub use assets::Assets;

@@ -1,5 +1,7 @@
 //! The description of the API, as OpenAPI 3.1.
 
+mod workshop;
+
 use serde_json::{Value, json};
 
 /// The document that `/api/openapi.json` serves.
@@ -103,6 +105,9 @@ pub fn document() -> Value {
         all("/api/worlds/{id}/kube", kube, &of_kube, &["get", "post", "put", "patch", "delete"]);
         let every = ["get", "post", "put", "patch", "delete", "head", "options"];
         all("/api/worlds/{id}/proxy/{target}", proxy, &of_proxy, &every);
+    }
+    if let (Value::Object(paths), Value::Object(more)) = (&mut paths, workshop::paths()) {
+        paths.extend(more);
     }
     json!({
         "openapi": "3.1.0",

@@ -48,6 +48,11 @@ impl Connections {
         Connections { open: BTreeMap::new(), next }
     }
 
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// A number for a new connection, and its near end.
     pub fn open(&mut self) -> (u64, Incoming) {
         let id = self.next;

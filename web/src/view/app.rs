@@ -13,6 +13,7 @@ use crate::ui::{Choices, Theme, Ui, use_ui, window};
 use crate::view::arrival::Arrival;
 use crate::view::gallery::Gallery;
 use crate::view::world::World;
+use crate::workshop::Workshop;
 
 /// The application.
 pub struct App {
@@ -142,7 +143,7 @@ impl Component for App {
                     focus("main");
                 }}>{ t.skip }</a>
                 <Header inside={!self.address.world.is_empty()} pattern={self.address.pattern.clone()} go={ctx.link().callback(Msg::Go)} /> }
-                { content }
+                <Workshop address={self.address.clone()} go={ctx.link().callback(Msg::Go)}>{ content }</Workshop>
             </ContextProvider<Ui>>
         }
     }

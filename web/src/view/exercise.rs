@@ -16,6 +16,7 @@ use crate::ui::Ui;
 use crate::view::app::focus;
 use crate::view::editor::{Editor, Wrong};
 use crate::view::lesson::Lesson;
+use crate::workshop;
 
 /// The files are looked over when nobody has typed for so long, in ms.
 const QUIET: u32 = 600;
@@ -204,6 +205,7 @@ impl Component for Exercise {
             }
             Msg::Hint => {
                 self.progress.hints += 1;
+                workshop::hints(&ctx.props().pattern, &ctx.props().slug, self.progress.hints);
                 self.save(ctx);
             }
             Msg::Tell => {

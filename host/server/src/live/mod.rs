@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use podlab_kube::api::{Request, Response};
 use podlab_sim::Time;
@@ -51,6 +51,8 @@ pub struct Live {
     view: Mutex<View>,
     changed: watch::Sender<u64>,
     identities: Mutex<Identities>,
+    /// When somebody asked for something of it last.
+    touched: Mutex<Instant>,
 }
 
 /// What the lock guards.
@@ -103,6 +105,11 @@ impl View {
         }
         let target = self.pace.target(Instant::now()).unwrap_or(self.now);
         target.min(self.due.unwrap_or(u64::MAX)).max(self.now)
+    }
+
+    /// How fast it is to run.
+    pub fn rate(&self) -> Speed {
+        self.pace.speed()
     }
 
     /// Virtual seconds a second in thousandths, as [`podlab_trace::wire::Frame::Clock`] has it.
@@ -169,7 +176,30 @@ impl Live {
             view: Mutex::new(view),
             changed: watch::channel(0).0,
             identities: Mutex::default(),
+            touched: Mutex::new(Instant::now()),
         }
+    }
+
+    /// Somebody asks for something of it.
+    pub fn touch(&self) {
+        *lock(&self.touched) = Instant::now();
+    }
+
+    /// For how long nobody has asked for anything of it.
+    pub fn untouched(&self) -> Duration {
+        lock(&self.touched).elapsed()
+    }
+
+    /// Whether somebody looks at it, or is connected to a program in it.
+    pub fn is_watched(&self) -> bool {
+        self.changed.receiver_count() > 0 || !lock(&self.inner).connections.is_empty()
+    }
+
+    /// Whether its recording on disk is all it takes to have it again.
+    pub fn is_recorded(&self) -> bool {
+        let inner = lock(&self.inner);
+        let usable = inner.dead.is_none() && !inner.busy && inner.whole.is_none();
+        usable && inner.journal.as_ref().is_some_and(|j| !j.is_broken())
     }
 
     /// Its number: 3 of `w3`.

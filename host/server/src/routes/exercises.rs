@@ -16,6 +16,7 @@ use super::{Answer, Json, blocking, ok};
 use crate::app::{App, now_nanos, pattern_images};
 use crate::error::ApiError;
 use crate::live::Speed;
+use crate::workshop::viewer::Viewer;
 
 /// The exercises of a pattern, in a line each.
 pub(super) fn summaries(pattern: &Pattern) -> Value {
@@ -99,13 +100,19 @@ fn sent(body: Json) -> Result<(Files, u64), ApiError> {
 /// Does something with an attempt on a thread that may compute; few at a time, the others wait.
 async fn attempt<T: Send + 'static>(
     app: Arc<App>,
+    viewer: Viewer,
     (name, slug): (String, String),
     files: Files,
     f: impl FnOnce(&App, &Exercise, &Attempt, &Images) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
+    // Nobody waits for somebody else's second attempt.
+    let own = match (app.workshop(), viewer) {
+        (Some(workshop), Viewer::Learner(seat)) => Some(workshop.turn(seat).await?),
+        _ => None,
+    };
     let turn = app.attempts().acquire_owned().await;
     blocking(move || {
-        let _turn = turn;
+        let _turns = (turn, own);
         let pattern = app.pattern(&name)?;
         let exercise = find(pattern, &slug)?;
         let attempt = Attempt::new(pattern, &exercise, files)
@@ -121,11 +128,13 @@ async fn attempt<T: Send + 'static>(
 pub async fn lint(
     State(app): State<Arc<App>>,
     Path(which): Path<(String, String)>,
+    viewer: Viewer,
     body: Json,
 ) -> Answer {
     let (files, _) = sent(body)?;
     let mistakes =
-        attempt(app, which, files, |_, _, attempt, images| Ok(attempt.mistakes(images))).await?;
+        attempt(app, viewer, which, files, |_, _, attempt, images| Ok(attempt.mistakes(images)))
+            .await?;
     ok(json!({ "mistakes": mistakes }))
 }
 
@@ -133,15 +142,20 @@ pub async fn lint(
 pub async fn world(
     State(app): State<Arc<App>>,
     Path(which): Path<(String, String)>,
+    viewer: Viewer,
     body: Json,
 ) -> Answer {
     let (files, seed) = sent(body)?;
     app.room()?;
-    let live = attempt(app, which, files, move |app, _, attempt, images| {
+    if let (Some(workshop), Viewer::Learner(seat)) = (app.workshop(), viewer) {
+        find(app.pattern(&which.0)?, &which.1)?;
+        workshop.began(seat, &which.0, &which.1)?;
+    }
+    let live = attempt(app, viewer, which, files, move |app, _, attempt, images| {
         let world = attempt
             .world(images, seed, now_nanos())
             .map_err(|e| ApiError::refused(e, "Correct the manifest: POST .../lint says where."))?;
-        app.adopt(world, Speed::Rate(1.0))
+        app.adopt(world, Speed::Rate(1.0), viewer)
     })
     .await?;
     let location = format!("/api/worlds/{}", live.id());
@@ -154,11 +168,19 @@ pub async fn world(
 pub async fn check(
     State(app): State<Arc<App>>,
     Path(which): Path<(String, String)>,
+    viewer: Viewer,
     body: Json,
 ) -> Answer {
     let (files, seed) = sent(body)?;
-    let answer = attempt(app, which, files, move |app, exercise, attempt, images| {
+    let pattern = which.0.clone();
+    let answer = attempt(app, viewer, which, files, move |app, exercise, attempt, images| {
         let (report, world) = attempt.check(images, seed);
+        if let (Some(workshop), Viewer::Learner(seat)) = (app.workshop(), viewer) {
+            let failing = report.checks.iter().filter(|c| c.verdict != Verdict::Pass);
+            let failing = failing.map(|c| c.name.clone()).collect();
+            let pass = report.verdict == Verdict::Pass;
+            workshop.checked(seat, &pattern, &exercise.slug, pass, failing)?;
+        }
         let checks: Vec<Value> = report
             .checks
             .iter()
@@ -170,7 +192,10 @@ pub async fn check(
             })
             .collect();
         // Without room for one more world the result still stands.
-        let live = app.adopt(world, Speed::Paused).ok();
+        let live = app.adopt(world, Speed::Paused, viewer).ok();
+        if let (Some(workshop), Some(live)) = (app.workshop(), &live) {
+            workshop.passing(live.number());
+        }
         Ok(json!({
             "pass": report.verdict == Verdict::Pass,
             "verdict": report.verdict,

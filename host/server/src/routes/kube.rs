@@ -201,7 +201,7 @@ async fn answer(
     let lasting = lasting && response.status == 200;
     let served = match response.body {
         Body::Full(_) => None,
-        _ => Some(app.stream()?),
+        _ => Some(app.stream(&asker.world)?),
     };
     let mut answer = to_http(response, live, served, head)?;
     let kept = if lasting { "public, immutable" } else { "no-cache, private" };

@@ -13,7 +13,7 @@ mod stream;
 mod terminal;
 mod time;
 mod trace;
-
+mod workshop;
 mod worlds;
 
 pub use patterns::told as pattern_json;
@@ -34,6 +34,7 @@ use crate::error::ApiError;
 use crate::guard::guard;
 use crate::live::Live;
 use crate::openapi;
+use crate::workshop::gate::gate;
 
 /// What a handler returns.
 pub(crate) type Answer = Result<Response, ApiError>;
@@ -71,6 +72,23 @@ fn routes(limits: &Limits) -> Routes {
     let kube_methods: &[&str] = &["get", "post", "put", "patch", "delete"];
     Routes { router: Router::new(), paths: Vec::new() }
         .add("/healthz", &["get"], get(|| async { "ok\n" }))
+        .add("/metrics", &["get"], get(workshop::metrics))
+        .add("/api/workshop", &["get"], get(workshop::about))
+        .add("/api/workshop/join", &["post"], post(workshop::join))
+        .add("/api/workshop/return", &["post"], post(workshop::come_back))
+        .add("/api/workshop/instructor", &["post"], post(workshop::instruct))
+        .add("/api/workshop/leave", &["post"], post(workshop::leave))
+        .add("/api/workshop/me", &["get"], get(workshop::me))
+        .add("/api/workshop/home", &["post"], post(workshop::home))
+        .add("/api/workshop/hand", &["post"], post(workshop::hand))
+        .add("/api/workshop/answer", &["post"], post(workshop::answer))
+        .add("/api/workshop/hints", &["post"], post(workshop::hints))
+        .add("/api/workshop/board", &["get", "post"], get(workshop::board).post(workshop::lead))
+        .add("/api/workshop/projector", &["get"], get(workshop::projector))
+        .add("/api/workshop/results", &["get"], get(workshop::results))
+        .add("/api/workshop/seats/{seat}", &["delete"], delete(workshop::free))
+        .add("/api/workshop/seats/{seat}/lower", &["post"], post(workshop::lower))
+        .add("/api/workshop/seats/{seat}/word", &["post"], post(workshop::word))
         .add("/api/openapi.json", &["get"], get(|| async { AxumJson(openapi::document()) }))
         .add("/api/patterns", &["get"], get(patterns::list))
         .add("/api/patterns/{name}", &["get"], get(patterns::one))
@@ -118,6 +136,7 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(page)
         .method_not_allowed_fallback(wrong_method)
         .layer(limit)
+        .layer(middleware::from_fn_with_state(app.clone(), gate))
         .layer(middleware::from_fn_with_state(app.clone(), guard))
         .with_state(app)
 }

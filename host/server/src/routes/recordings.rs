@@ -18,6 +18,7 @@ use super::{Answer, blocking};
 use crate::app::{App, TRACE_QUOTA};
 use crate::error::ApiError;
 use crate::live::Speed;
+use crate::workshop::viewer::Viewer;
 
 /// How long playing a recording to its end may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,7 +28,7 @@ const BUDGET: u64 = 1 << 16;
 const REMEDY: &str = "GET /api/worlds/ID/recording and `podlab record` make recordings.";
 
 /// `POST /api/recordings`
-pub async fn open(State(app): State<Arc<App>>, body: Bytes) -> Answer {
+pub async fn open(State(app): State<Arc<App>>, viewer: Viewer, body: Bytes) -> Answer {
     app.room()?;
     let (mut recording, lost) =
         Recording::decode(&body).map_err(|e| ApiError::refused(e.to_string(), REMEDY))?;
@@ -39,7 +40,7 @@ pub async fn open(State(app): State<Arc<App>>, body: Bytes) -> Answer {
     let (live, identical) = blocking(move || {
         let _turn = turn;
         let (world, identical) = play(&app, &recording)?;
-        Ok((app.adopt(world, Speed::Paused)?, identical))
+        Ok((app.adopt(world, Speed::Paused, viewer)?, identical))
     })
     .await?;
     let location = format!("/api/worlds/{}", live.id());

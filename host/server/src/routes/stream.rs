@@ -37,7 +37,7 @@ pub async fn open(
 ) -> Answer {
     let live = app.world(&id)?;
     let from = number(&query, "from", 0)?;
-    let served = app.stream()?;
+    let served = app.stream(&id)?;
     Ok(upgrade
         .max_message_size(4 << 10)
         .on_upgrade(move |socket| serve(socket, live, from, served)))

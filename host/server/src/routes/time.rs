@@ -13,6 +13,7 @@ use super::{Answer, Json, change, ok, status};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::live::Speed;
+use crate::workshop::viewer::Viewer;
 
 const REMEDY: &str = "Send exactly one of {\"speed\": 0 | 0.1 to 100 | \"max\"}, {\"step\": \"event\"}, {\"seek\": \"12.5s\"}, {\"fork\": \"12.5s\"}.";
 
@@ -33,7 +34,12 @@ fn instant(value: &Value) -> Result<Time, ApiError> {
 }
 
 /// `POST /api/worlds/{id}/time`
-pub async fn set(State(app): State<Arc<App>>, Path(id): Path<String>, body: Json) -> Answer {
+pub async fn set(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    viewer: Viewer,
+    body: Json,
+) -> Answer {
     let mut fields = body.fields(&["speed", "step", "seek", "fork"])?.into_iter();
     let (Some((what, value)), None) = (fields.next(), fields.next()) else {
         return Err(ApiError::bad("the body does not have exactly one field", REMEDY));
@@ -57,7 +63,7 @@ pub async fn set(State(app): State<Arc<App>>, Path(id): Path<String>, body: Json
             let shared = app.clone();
             let fork = change(&app, &id, move |live| {
                 let world = live.fork(at)?;
-                shared.adopt(world, Speed::Paused)
+                shared.adopt(world, Speed::Paused, viewer)
             })
             .await?;
             Ok((StatusCode::CREATED, axum::Json(status(&fork))).into_response())

@@ -12,15 +12,18 @@ use super::{Answer, Json, blocking, change, ok, status};
 use crate::app::{App, NewWorld};
 use crate::error::ApiError;
 use crate::live::Speed;
+use crate::workshop::viewer::Viewer;
 
 /// `GET /api/worlds`
-pub async fn list(State(app): State<Arc<App>>) -> Answer {
-    let worlds: Vec<Value> = app.worlds().iter().map(|w| w.status()).collect();
+pub async fn list(State(app): State<Arc<App>>, viewer: Viewer) -> Answer {
+    let worlds = app.worlds();
+    let theirs = worlds.iter().filter(|w| app.workshop().is_none_or(|s| s.may(viewer, w.number())));
+    let worlds: Vec<Value> = theirs.map(|w| w.status()).collect();
     ok(json!({ "worlds": worlds }))
 }
 
 /// `POST /api/worlds`
-pub async fn create(State(app): State<Arc<App>>, body: Json) -> Answer {
+pub async fn create(State(app): State<Arc<App>>, viewer: Viewer, body: Json) -> Answer {
     let fields = body.fields(&["pattern", "seed", "speed", "epoch"])?;
     let wrong = |message: &str| {
         ApiError::bad(
@@ -52,7 +55,8 @@ pub async fn create(State(app): State<Arc<App>>, body: Json) -> Answer {
         Some(value) => Speed::from_json(value).map_err(|e| wrong(&e))?,
         None => Speed::Rate(1.0),
     };
-    let live = blocking(move || app.create(NewWorld { pattern, seed, speed, epoch })).await?;
+    let new = NewWorld { pattern, seed, speed, epoch };
+    let live = blocking(move || app.create(&new, viewer)).await?;
     let location = format!("/api/worlds/{}", live.id());
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(live.status()))
         .into_response())

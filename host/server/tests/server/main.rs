@@ -8,4 +8,5 @@ mod sharing;
 mod streams;
 mod terminal;
 mod time;
+mod workshop;
 mod worlds;

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use podlab_kube::api::{Body, Request};
 use podlab_lab::Catalogue;
 use podlab_server::live::Speed;
+use podlab_server::workshop::viewer::Viewer;
 use podlab_server::{App, Assets, Options, router};
 use podlab_wasm::{Engine, EngineOptions};
 use podlab_world::World;
@@ -118,8 +119,9 @@ pub(super) fn kubectl(setup: &Setup) -> Result<Vec<serde_json::Value>> {
     let images = setup.images.clone();
     let page: [(String, std::borrow::Cow<'static, [u8]>); 0] = [];
     let app = App::new(engine, images, Catalogue::default(), Assets::new(page), Options::default());
-    let live =
-        app.adopt(world(setup, 10, 110), Speed::Max).map_err(|e| anyhow::Error::msg(e.message))?;
+    let live = app
+        .adopt(world(setup, 10, 110), Speed::Max, Viewer::Owner)
+        .map_err(|e| anyhow::Error::msg(e.message))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
     let url = format!("http://{}/api/worlds/{}/kube", listener.local_addr()?, live.id());

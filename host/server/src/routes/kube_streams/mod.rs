@@ -63,7 +63,7 @@ pub async fn serve(app: Arc<App>, id: String, asked: Request, request: HttpReque
         Ok(streaming) => streaming,
         Err(refusal) => return Ok(plain(refusal)),
     };
-    let served = app.stream()?;
+    let served = app.stream(&id)?;
     let world = World { app, id };
     let websocket = list(&parts.headers, &header::UPGRADE).iter().any(|u| u == "websocket");
     if websocket {

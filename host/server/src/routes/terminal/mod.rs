@@ -63,7 +63,7 @@ pub async fn open_as(
 
 fn start(app: Arc<App>, asker: Asker, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Answer {
     app.world(&asker.world)?;
-    let served = app.stream()?;
+    let served = app.stream(&asker.world)?;
     let host = headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or("localhost");
     let server = format!("http://{host}{}", asker.base);
     let (typed, input) = mpsc::channel(MAX_TYPED);

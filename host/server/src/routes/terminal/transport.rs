@@ -58,7 +58,7 @@ impl Inside {
         let body = match body {
             KubeBody::Full(bytes) => Body::Full(bytes.to_vec()),
             stream => {
-                let served = self.world.app().stream().map_err(|e| e.message)?;
+                let served = self.world.app().stream(self.world.id()).map_err(|e| e.message)?;
                 let live = self.world.app().world(self.world.id()).map_err(|e| e.message)?;
                 let following = Following::new(stream, live, Some(served));
                 Body::Stream(Box::new(Followed(following)))
@@ -90,7 +90,8 @@ impl Inside {
             Ok(Err(other)) => return Err(refused(other.status, String::new())),
             Err(error) => return Err(refused(500, error.message)),
         };
-        let served = self.world.app().stream().map_err(|e| refused(429, e.message))?;
+        let served =
+            self.world.app().stream(self.world.id()).map_err(|e| refused(429, e.message))?;
         let (id, incoming) = match self.world.change(move |live| live.session(spec)).await {
             Ok(Ok(opened)) => opened,
             Ok(Err(why)) => return Err(refused(500, why)),

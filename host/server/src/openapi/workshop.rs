@@ -1,0 +1,48 @@
+//! The part of the description that is about workshops.
+
+use serde_json::{Value, json};
+
+use super::{any, op, text};
+
+/// An object with these fields as the body of a request.
+fn object(fields: &Value) -> Option<Value> {
+    Some(json!({ "application/json": { "schema": {
+        "type": "object", "additionalProperties": false, "properties": fields
+    } } }))
+}
+
+/// The paths.
+pub fn paths() -> Value {
+    let string = json!({ "type": "string" });
+    let seat = [
+        json!({ "name": "seat", "in": "path", "required": true, "schema": { "type": "integer" } }),
+    ];
+    let query = |name: &str, about: &str| json!({ "name": name, "in": "query", "description": about, "schema": { "type": "string" } });
+    let joined = json!({ "201": any("`seat`, `name`, `word` (told this once), `world`; a cookie holds the capability") });
+    let gone = json!({ "204": { "description": "It is so" } });
+    json!({
+        "/metrics": { "get": op("Numbers for Prometheus; in a workshop the instructor's secret is the bearer's token", &[], None, json!({ "200": text("The text format, version 0.0.4", "text/plain") })) },
+        "/api/workshop": { "get": op("Whether a workshop is held here, and who one is in it", &[], None, json!({ "200": any("`workshop`, `role` (owner, instructor, learner, nobody), `title`") })) },
+        "/api/workshop/join": { "post": op("Takes a seat", &[], object(&json!({ "code": string, "name": string })), joined.clone()) },
+        "/api/workshop/return": { "post": op("Takes one's seat again in another browser", &[], object(&json!({ "name": string, "word": string })), joined) },
+        "/api/workshop/instructor": { "post": op("Lets the instructor in", &[], object(&json!({ "secret": string })), json!({ "200": any("`role`; a cookie holds the secret") })) },
+        "/api/workshop/leave": { "post": op("This browser forgets its seat", &[], None, gone.clone()) },
+        "/api/workshop/me": { "get": op("What a learner sees of the workshop", &[query("after", "The version one has: waits up to 20 s for a newer one")], None, json!({ "200": any("`version`, `name`, `section`, `paused`, `message`, `hand`, `home`, `answer`") })) },
+        "/api/workshop/home": { "post": op("The world a learner comes into", &[], None, json!({ "200": any("`world`") })) },
+        "/api/workshop/hand": { "post": op("Raises one's hand, or takes it down", &[], object(&json!({ "raised": { "type": "boolean" } })), json!({ "200": any("`raised`") })) },
+        "/api/workshop/answer": { "post": op("Answers the present question", &[], object(&json!({ "section": string, "answer": { "type": "integer", "minimum": 1 } })), json!({ "200": any("`answer`") })) },
+        "/api/workshop/hints": { "post": op("Says how many hints of an exercise one has opened", &[], object(&json!({ "pattern": string, "exercise": string, "hints": { "type": "integer", "minimum": 0 } })), json!({ "200": any("`hints`") })) },
+        "/api/workshop/board": {
+            "get": op("Everything the instructor sees", &[], None, json!({ "200": any("`section`, `outline`, `seats`, `paused`, `revealed`") })),
+            "post": op("Goes to a section, pauses all, says something, or shows the answers", &[], object(&json!({
+                "section": { "type": "integer", "minimum": 1 }, "paused": { "type": "boolean" },
+                "message": { "type": "string", "maxLength": 2000 }, "reveal": { "type": "boolean" }
+            })), json!({ "200": any("Nothing more") }))
+        },
+        "/api/workshop/projector": { "get": op("What is thrown at the wall", &[], None, json!({ "200": any("`address`, `code`, `link`, `qr` (rows of 0 and 1)") })) },
+        "/api/workshop/results": { "get": op("How learners did", &[query("format", "`csv`, else JSON"), query("names", "0 leaves names out")], None, json!({ "200": any("`results`, or a CSV file") })) },
+        "/api/workshop/seats/{seat}": { "delete": op("Frees a seat and ends its worlds", &seat, None, gone) },
+        "/api/workshop/seats/{seat}/lower": { "post": op("Takes a learner's hand down", &seat, None, json!({ "200": any("`raised`") })) },
+        "/api/workshop/seats/{seat}/word": { "post": op("A new recovery word for a seat", &seat, None, json!({ "200": any("`word`") })) }
+    })
+}

@@ -1,0 +1,116 @@
+//! Every word of the workshop's pages, in both languages.
+
+use crate::i18n::Lang;
+
+crate::i18n::texts! {
+    join_title: "Join the workshop", "ワークショップに参加";
+    join_help: "Type the code on the wall and a name that the instructor can call you by. You get a world of your own; nobody needs an account.",
+        "掲示されているコードと、講師があなたを呼ぶときの名前を入力してください。自分専用の世界が用意されます。アカウントは要りません。";
+    code: "Code", "コード";
+    code_help: "Six letters and digits; upper or lower case does not matter.", "英数字6文字。大文字と小文字は区別しません。";
+    name: "Name", "名前";
+    join: "Join", "参加する";
+    joining: "Joining…", "参加しています…";
+    back_title: "Back again?", "前に参加した方";
+    back_help: "With your name and your recovery word your place is yours in any browser.", "名前と復帰の合言葉があれば、どのブラウザーからでも自分の席に戻れます。";
+    word: "Recovery word", "復帰の合言葉";
+    back: "Take my place again", "自分の席に戻る";
+    instructor_wrong: "This is not the instructor's link any more. Take it from the terminal again.", "講師用リンクが正しくありません。ターミナルの表示からもう一度開いてください。";
+
+    bar: "Workshop", "ワークショップ";
+    part: "Part {} of {}", "{}/{}";
+    minutes: "{} min", "{} 分";
+    open_part: "Go to this part", "このパートを開く";
+    opening: "Opening…", "開いています…";
+    home: "My world", "自分の世界";
+    hand_up: "Raise hand", "手を挙げる";
+    hand_down: "Take hand down", "手を下ろす";
+    your_word: "Write down your recovery word: {}. With it you come back in another browser.", "復帰の合言葉「{}」を控えてください。別のブラウザーから戻るときに使います。";
+    noted: "Noted", "控えました";
+    paused: "The instructor has paused all worlds.", "講師がすべての世界を一時停止しています。";
+    said: "The instructor says", "講師から";
+    moment: "Open this moment", "この瞬間を開く";
+    dismiss: "Close the message", "メッセージを閉じる";
+    asked: "Question", "問題";
+    picked: "You picked this", "あなたの回答";
+    right: "right", "正解";
+    votes: "{} of {}", "{}/{} 人";
+    lesson: "Lesson", "レッスン";
+    exercise: "Exercise", "演習";
+    play: "Free play", "自由に試す";
+    question: "Question", "問題";
+    rest: "Break", "休憩";
+
+    board: "Board", "ボード";
+    wall: "Projector", "プロジェクター";
+    patterns: "Patterns", "パターン";
+    parts: "Parts", "進行";
+    next: "Next part", "次のパートへ";
+    previous: "Previous part", "前のパートへ";
+    since: "for {} of {} min", "{} 分経過(予定 {} 分)";
+    pause_all: "Pause all worlds", "全員の世界を一時停止";
+    go_on: "Let all go on", "全員の世界を再開";
+    reveal: "Show the answers", "回答を全員に見せる";
+    hide: "Hide the answers", "回答を隠す";
+    message: "Message to everybody", "全員へのメッセージ";
+    send: "Send", "送信";
+    take_back: "Take the message away", "メッセージを消す";
+    notes: "Notes for you", "講師用メモ";
+    answered: "{} of {} have answered", "{}/{} 人が回答";
+    learners: "Learners", "参加者";
+    nobody: "Nobody has joined yet.", "まだ誰も参加していません。";
+    col_name: "Name", "名前";
+    col_state: "This part", "このパート";
+    col_tries: "Failed attempts", "失敗した回数";
+    col_hints: "Hints", "ヒント";
+    col_check: "Checks that fail", "通っていないチェック";
+    col_worlds: "Worlds", "世界";
+    col_more: "More", "その他";
+    hand: "hand raised", "挙手中";
+    not_begun: "not begun", "未着手";
+    working: "for {} min", "{} 分経過";
+    solved: "solved in {} min", "{} 分で解決";
+    has_answered: "has answered", "回答済み";
+    looking: "looking at it", "表示中";
+    quiet_for: "left alone for {} min", "{} 分間操作なし";
+    on_disk: "on disk", "保存中";
+    lagging: "slow", "遅延";
+    dead: "dead", "停止";
+    open_world: "Open: {}, {}", "開く:{}、{}";
+    new_word: "New recovery word", "合言葉を出し直す";
+    word_is: "New recovery word of {}: {}", "{} さんの新しい合言葉:{}";
+    lower: "Take hand down", "手を下ろす";
+    free: "Free the seat", "席を空ける";
+    free_sure: "Free the seat of {}? Their worlds end.", "{} さんの席を空けますか。その人の世界は終了します。";
+    results: "Results", "結果";
+    csv: "CSV", "CSV";
+    csv_anonymous: "CSV without names", "名前なしの CSV";
+    json_file: "JSON", "JSON";
+    broken: "The workshop's register cannot be written: is the disk full?", "ワークショップの記録を書き込めません。ディスクがいっぱいではありませんか。";
+    seats: "{} of {} seats", "{}/{} 席";
+    wall_open: "Open this address", "次のアドレスを開いて";
+    wall_code: "and type this code", "このコードを入力してください";
+    qr: "QR code of {}", "{} の QR コード";
+    failed: "That did not work: {}", "うまくいきませんでした:{}";
+}
+
+/// The texts of a language.
+pub fn of(lang: Lang) -> &'static Texts {
+    match lang {
+        Lang::En => &EN,
+        Lang::Ja => &JA,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_languages_take_as_many_values() {
+        for (name, en, ja) in ALL {
+            assert!(!en.is_empty() && !ja.is_empty(), "{name}");
+            assert_eq!(en.matches("{}").count(), ja.matches("{}").count(), "{name}");
+        }
+    }
+}
