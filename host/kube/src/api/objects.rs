@@ -1,9 +1,11 @@
 //! The verbs on objects and collections.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::request::Request;
@@ -67,6 +69,26 @@ impl Page {
     }
 }
 
+/// A list, of objects that are not copied for it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct List<'a> {
+    api_version: String,
+    items: Vec<Item<'a>>,
+    kind: String,
+    metadata: Value,
+}
+
+/// Items of a typed list do not repeat their type.
+struct Item<'a>(Cow<'a, Value>);
+
+impl Serialize for Item<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.0.as_object().into_iter().flatten();
+        serializer.collect_map(fields.filter(|(k, _)| !matches!(k.as_str(), "kind" | "apiVersion")))
+    }
+}
+
 impl Api {
     /// One object as the client wants to see it.
     pub(super) fn show(
@@ -78,12 +100,10 @@ impl Api {
     ) -> Response {
         match TableView::wanted(request, &t.row, self.store.sim()) {
             Some(mut view) => {
-                let mut table = view.table(&[object], &json!({}));
-                table["metadata"] =
-                    json!({"resourceVersion": object::meta(object, "resourceVersion")});
-                Response::json(status, &table)
+                let version = object::meta(object, "resourceVersion");
+                Response::json(status, &view.table(&[object], json!({"resourceVersion": version})))
             }
-            None => Response::json(status, &t.out(object)),
+            None => Response::json(status, &*t.out(object)),
         }
     }
 
@@ -201,22 +221,14 @@ impl Api {
         }
         if let Some(mut view) = TableView::wanted(request, &t.row, self.store.sim()) {
             let rows: Vec<&Value> = matching.iter().map(|o| &**o).collect();
-            return Ok(Response::json(200, &view.table(&rows, &meta)));
+            return Ok(Response::json(200, &view.table(&rows, meta)));
         }
-        let items = matching.iter().map(|o| {
-            // Items of a typed list do not repeat their type.
-            let mut item = t.out(o).into_owned();
-            let map = map_mut(&mut item);
-            map.remove("kind");
-            map.remove("apiVersion");
-            item
-        });
-        let list = json!({
-            "kind": format!("{}List", t.row.kind),
-            "apiVersion": t.row.api_version(),
-            "metadata": meta,
-            "items": items.collect::<Vec<_>>(),
-        });
+        let list = List {
+            api_version: t.row.api_version(),
+            items: matching.iter().map(|o| Item(t.out(o))).collect(),
+            kind: format!("{}List", t.row.kind),
+            metadata: meta,
+        };
         Ok(Response::json(200, &list))
     }
 

@@ -1,7 +1,7 @@
 //! What the API server answers.
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::Serialize;
 
 use super::log::LogFollow;
 use super::watch::WatchStream;
@@ -31,12 +31,12 @@ pub enum Body {
 
 impl Response {
     /// A JSON answer.
-    pub fn json(status: u16, value: &Value) -> Response {
+    pub fn json(status: u16, value: &impl Serialize) -> Response {
         Response {
             status,
             content_type: "application/json".into(),
             warnings: Vec::new(),
-            body: Body::Full(value.to_string().into()),
+            body: Body::Full(bytes(value).into()),
         }
     }
 
@@ -62,4 +62,9 @@ impl Response {
             _ => None,
         }
     }
+}
+
+/// As JSON.
+pub(super) fn bytes(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("names are texts, and writing into memory does not fail")
 }

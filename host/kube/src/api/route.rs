@@ -230,11 +230,15 @@ impl Api {
                     let found = self.component_statuses(&t.name)?;
                     let table = TableView::wanted(request, &t.row, self.store.sim());
                     let table = table.map(|mut view| match found["items"].as_array() {
-                        Some(items) => view.table(&items.iter().collect::<Vec<_>>(), &json!({})),
-                        None => view.table(&[&found], &json!({})),
+                        Some(items) => view.table(&items.iter().collect::<Vec<_>>(), json!({})),
+                        None => view.table(&[&found], json!({})),
                     });
                     let warnings = vec!["v1 ComponentStatus is deprecated in v1.19+".into()];
-                    Ok(Response { warnings, ..Response::json(200, &table.unwrap_or(found)) })
+                    let shown = table.map_or_else(
+                        || Response::json(200, &found),
+                        |table| Response::json(200, &table),
+                    );
+                    Ok(Response { warnings, ..shown })
                 }
                 ("bindings", _) => self.bind(request, t),
                 _ => self.review(request, t),

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use podlab_trace::Verb;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::route::Target;
@@ -108,8 +109,8 @@ impl WatchStream {
         let was = change.previous.as_ref().is_some_and(|p| self.selector.matches(p));
         let is = change.verb != Verb::Deleted && self.selector.matches(&change.object);
         match (was, is) {
-            (false, true) => self.push("ADDED", &change.object),
-            (true, true) => self.push("MODIFIED", &change.object),
+            (false, true) => self.push_current("ADDED", change),
+            (true, true) => self.push_current("MODIFIED", change),
             (true, false) => {
                 // As it was when it still matched, with the version of the change.
                 let mut last = Value::clone(change.previous.as_ref().expect("it was"));
@@ -120,12 +121,37 @@ impl WatchStream {
         }
     }
 
-    fn push(&mut self, kind: &str, object: &Value) {
-        let object = match &mut self.table {
-            Some(view) if kind != "ERROR" => view.event(object, kind == "BOOKMARK"),
-            _ if kind == "ERROR" || kind == "BOOKMARK" => object.clone(),
-            _ => self.target.out(object).into_owned(),
-        };
-        self.ready.push_back(format!("{}\n", json!({"type": kind, "object": object})).into());
+    /// The object after a change: what all see alike is put into JSON once.
+    fn push_current(&mut self, kind: &str, change: &Change) {
+        if self.table.is_some() || self.target.conversion.is_some() {
+            return self.push(kind, &change.object);
+        }
+        let object = change.json();
+        let mut line = Vec::with_capacity(object.len() + 40);
+        line.extend_from_slice(b"{\"object\":");
+        line.extend_from_slice(object);
+        line.extend_from_slice(format!(",\"type\":\"{kind}\"}}\n").as_bytes());
+        self.ready.push_back(line.into());
     }
+
+    fn push(&mut self, kind: &str, object: &Value) {
+        let line = match &mut self.table {
+            Some(view) if kind != "ERROR" => line(kind, &view.event(object, kind == "BOOKMARK")),
+            _ if kind == "ERROR" || kind == "BOOKMARK" => line(kind, object),
+            _ => line(kind, &*self.target.out(object)),
+        };
+        self.ready.push_back(line);
+    }
+}
+
+/// An event as a line.
+fn line(kind: &str, object: &impl Serialize) -> Bytes {
+    #[derive(Serialize)]
+    struct Event<'a, T> {
+        object: &'a T,
+        r#type: &'a str,
+    }
+    let mut line = super::response::bytes(&Event { object, r#type: kind });
+    line.push(b'\n');
+    line.into()
 }

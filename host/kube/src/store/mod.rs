@@ -450,6 +450,7 @@ impl Store {
                 object: object.clone(),
                 previous: previous.as_ref().map(|p| p.object.clone()),
                 event,
+                json: std::sync::OnceLock::new(),
             });
             shelf.log.push_back((change, bytes));
             shelf.log_bytes += bytes;

@@ -1,8 +1,9 @@
 //! Following changes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use podlab_trace::{Seq, Verb};
 
 use super::Store;
@@ -23,6 +24,15 @@ pub struct Change {
     /// The event of the trace that tells of it, 0 for what was there before a watch began.
     /// Whoever acts on the change calls `trace.took(place, event)`.
     pub event: Seq,
+    /// The object as JSON, once somebody has asked for it.
+    pub(super) json: OnceLock<Bytes>,
+}
+
+impl Change {
+    /// The object after the change as JSON: made once for all who follow.
+    pub fn json(&self) -> &Bytes {
+        self.json.get_or_init(|| self.object.to_string().into())
+    }
 }
 
 /// A cursor in the changes of one kind of object. Works inside a world (`next().await`) and
@@ -103,12 +113,26 @@ impl Informer {
                 None => Verb::Added,
             };
             let version = object::version(&object);
-            self.ready.push_back(Arc::new(Change { verb, version, object, previous, event: 0 }));
+            self.ready.push_back(Arc::new(Change {
+                verb,
+                version,
+                object,
+                previous,
+                event: 0,
+                json: OnceLock::new(),
+            }));
         }
         for (_, object) in gone {
             let version = object::version(&object);
             let previous = Some(object.clone());
-            let change = Change { verb: Verb::Deleted, version, object, previous, event: 0 };
+            let change = Change {
+                verb: Verb::Deleted,
+                version,
+                object,
+                previous,
+                event: 0,
+                json: OnceLock::new(),
+            };
             self.ready.push_back(Arc::new(change));
         }
     }

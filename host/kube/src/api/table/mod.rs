@@ -7,6 +7,7 @@ mod pods;
 mod rest;
 
 use podlab_sim::Handle;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::request::Request;
@@ -109,6 +110,39 @@ fn typed(cells: Vec<Value>, columns: &[Value]) -> Vec<Value> {
         .collect()
 }
 
+const VERSION: &str = "meta.k8s.io/v1";
+
+/// A table, of objects that are not copied for it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Table<'a> {
+    api_version: &'static str,
+    column_definitions: Vec<Value>,
+    kind: &'static str,
+    metadata: Value,
+    rows: Vec<TableRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct TableRow<'a> {
+    cells: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<Shown<'a>>,
+}
+
+/// The object of a row.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown<'a> {
+    Object(&'a Value),
+    #[serde(rename_all = "camelCase")]
+    Metadata {
+        api_version: &'static str,
+        kind: &'static str,
+        metadata: &'a Value,
+    },
+}
+
 /// How a client wants its tables.
 pub(super) struct TableView {
     row: Row,
@@ -177,41 +211,35 @@ impl TableView {
         (all.collect(), Box::new(cells))
     }
 
-    pub fn table(&mut self, objects: &[&Value], meta: &Value) -> Value {
+    pub fn table<'a>(&mut self, objects: &[&'a Value], metadata: Value) -> Table<'a> {
         let now = self.sim.unix_nanos();
         let (definitions, cells) = self.layout();
-        let rows: Vec<Value> = objects
+        let rows = objects
             .iter()
-            .map(|o| {
-                let mut row = json!({"cells": typed(cells(o, now), &definitions)});
-                match self.include {
-                    Include::Nothing => {}
-                    Include::Object => row["object"] = (*o).clone(),
-                    Include::Metadata => {
-                        row["object"] = json!({
-                            "kind": "PartialObjectMetadata",
-                            "apiVersion": "meta.k8s.io/v1",
-                            "metadata": o["metadata"],
-                        });
-                    }
-                }
-                row
+            .map(|o| TableRow {
+                cells: typed(cells(o, now), &definitions),
+                object: match self.include {
+                    Include::Nothing => None,
+                    Include::Object => Some(Shown::Object(o)),
+                    Include::Metadata => Some(Shown::Metadata {
+                        api_version: VERSION,
+                        kind: "PartialObjectMetadata",
+                        metadata: &o["metadata"],
+                    }),
+                },
             })
             .collect();
-        let definitions = if self.defined { Vec::new() } else { definitions };
-        json!({
-            "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta,
-            "columnDefinitions": definitions, "rows": rows,
-        })
+        let column_definitions = if self.defined { Vec::new() } else { definitions };
+        Table { api_version: VERSION, column_definitions, kind: "Table", metadata, rows }
     }
 
     /// The object of a watch's event as a table; a bookmark has no row.
-    pub fn event(&mut self, object: &Value, bookmark: bool) -> Value {
-        let meta = json!({"resourceVersion": object::meta(object, "resourceVersion")});
+    pub fn event<'a>(&mut self, object: &'a Value, bookmark: bool) -> Table<'a> {
         let table = if bookmark {
-            self.table(&[], &object["metadata"])
+            self.table(&[], object["metadata"].clone())
         } else {
-            self.table(&[object], &meta)
+            let version = object::meta(object, "resourceVersion");
+            self.table(&[object], json!({"resourceVersion": version}))
         };
         self.defined = true;
         table
