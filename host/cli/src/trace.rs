@@ -56,10 +56,13 @@ pub struct Args {
 pub fn run(args: Args) -> Done {
     let format = if args.json { Format::Jsonl } else { args.format };
     let filter = args.filter.as_deref().map(Filter::new).transpose()?;
-    if format == Format::Pcapng && args.output.is_none() && io::stdout().is_terminal() {
+    if matches!(format, Format::Pcapng | Format::Html)
+        && args.output.is_none()
+        && io::stdout().is_terminal()
+    {
         return Err(Problem::usage(
-            "packets are no text for a terminal",
-            "Write them to a file with --output FILE, or pipe them: | tshark -r -",
+            "this format is no text for a terminal",
+            "Write it to a file with --output FILE, or pipe it, packets for example: | tshark -r -",
         ));
     }
     if format == Format::Html && filter.is_some() {

@@ -90,7 +90,7 @@ pub fn film(trace: &Trace, about: &About, from: u64, until: u64) -> Result<Vec<u
         None => return Err(PageError::Empty),
     };
     let end = trace.seek(until.saturating_add(1)).min(trace.last() + 1);
-    if first >= end {
+    if wanted >= end {
         return Err(PageError::Empty);
     }
     let mut out = GzEncoder::new(Vec::new(), Compression::best());

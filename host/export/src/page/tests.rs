@@ -69,6 +69,8 @@ fn a_part_begins_with_what_was_true_then_and_ends_where_it_should() {
 fn what_does_not_fit_or_is_not_there_is_said() {
     let empty = film(&Trace::default(), &about(0), 0, u64::MAX);
     assert_eq!(empty, Err(PageError::Empty));
+    let later = film(&trace(20), &about(0), 100_000_000_000, u64::MAX);
+    assert_eq!(later, Err(PageError::Empty));
     let long = trace(17_000);
     assert_eq!(film(&long, &about(0), 0, u64::MAX), Err(PageError::TooLong));
     assert!(film(&long, &about(0), 16_900_000_000_000, u64::MAX).is_ok());
