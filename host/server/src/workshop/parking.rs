@@ -42,7 +42,7 @@ fn recordings(dir: &Path, id: &str) -> Vec<PathBuf> {
         Some((seconds, branch, again))
     };
     let mut found: Vec<_> = entries.filter_map(|e| Some((key(&e.path())?, e.path()))).collect();
-    found.sort_by(|a, b| b.0.cmp(&a.0));
+    found.sort_by_key(|(key, _)| std::cmp::Reverse(*key));
     found.into_iter().map(|(_, path)| path).collect()
 }
 
