@@ -8,6 +8,7 @@ for (const lang of ["en", "ja"]) {
   await check(`${lang}: a link is copied that holds pattern, seed, time and selection`, async () => {
     await container(page, "log-saver", "up");
     await eventually("a message", async () => (await testid(page, "strip").locator("button", { hasText: "200 OK" }).count()) > 0);
+    await testid(page, "speed").fill("20");
     await eventually("eight seconds", async () => (await instant(page)) > 8);
     await freeze(page, true);
     await lookAt(page, 7250);
@@ -47,7 +48,7 @@ for (const lang of ["en", "ja"]) {
     await other.context().close();
   });
 
-  await check(`${lang}: an event of a link is found, and one that is not there is told`, async () => {
+  if (lang === "en") await check(`${lang}: an event of a link is found, and one that is not there is told`, async () => {
     const other = await open(lang);
     await other.goto(`${base}/#/open?v=1&pattern=sidecar&seed=7&t=3&what=event:50&show=order&panel=logs`);
     await testid(other, "inspector").waitFor();
@@ -80,8 +81,9 @@ for (const lang of ["en", "ja"]) {
     await other.context().close();
   });
 
-  await check(`${lang}: what was done to a world is told not to be in its link`, async () => {
+  if (lang === "en") await check(`${lang}: what was done to a world is told not to be in its link`, async () => {
     await testid(page, "present").click();
+    await testid(page, "speed").fill("10");
     await freeze(page, false);
     await container(page, "log-saver", "up");
     await page.locator('[data-testid="kill"][aria-disabled="false"]').click();

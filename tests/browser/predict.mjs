@@ -15,6 +15,7 @@ for (const lang of ["en", "ja"]) {
     await pause(500);
     assert((await result.count()) === 0 && (await testid(page, "container-log-saver").getAttribute("data-runs")) === "0", "nothing was done");
     await axe(page, "question");
+    await testid(page, "speed").fill("16");
   });
 
   await check(`${lang}: by keyboard: ticked, run in a frozen world too, judged one by one, with the reason`, async () => {
@@ -48,7 +49,7 @@ for (const lang of ["en", "ja"]) {
     assert((await result.getAttribute("data-score")) === "2/4", "a reload remembers");
   });
 
-  await check(`${lang}: once more, by mouse, and all right`, async () => {
+  if (lang === "en") await check(`${lang}: once more, by mouse, and all right`, async () => {
     await testid(page, "predict-again").click();
     for (const i of [1, 3]) await choices.nth(i).click();
     await testid(page, "predict-run").click();
