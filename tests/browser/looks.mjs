@@ -1,5 +1,5 @@
 // How the page looks: in three sizes, light and dark, both languages, with and without motion.
-import { assert, axe, check, container, cut, eventually, finish, inked, instant, lookAt, marks, shot, start, testid } from "./harness.mjs";
+import { assert, axe, base, check, container, cut, eventually, finish, inked, instant, lookAt, marks, open, shot, start, testid } from "./harness.mjs";
 
 const sizes = [[1440, 900], [1024, 768], [390, 844]];
 
@@ -49,6 +49,44 @@ await check("the picture fills its stage", async () => {
   assert(part > 0.97, `only ${part.toFixed(2)} of it`);
   await page.context().close();
 });
+
+for (const lang of ["en", "ja"]) {
+  await check(`${lang}: the gallery has sizes of its own: a headline, then text; nothing runs over its box`, async () => {
+    const page = await open(lang);
+    await page.goto(`${base}/`);
+    await testid(page, "start").waitFor();
+    const [h1, p, over] = await page.evaluate(() => {
+      const size = (s) => parseFloat(getComputedStyle(document.querySelector(s)).fontSize);
+      const over = [...document.querySelectorAll(".emblem g")].filter((g) => g.querySelector("text").getBBox().width > g.querySelector("rect").getBBox().width);
+      return [size(".hero h1"), size(".hero p"), over.length];
+    });
+    assert(h1 >= 25 && p <= 17 && over === 0, `h1 ${h1}, p ${p}, ${over} texts run over`);
+    await axe(page, "gallery");
+    await shot(page, `gallery-${lang}`);
+    await page.context().close();
+  });
+}
+
+for (const [width, height] of [[1024, 768], [390, 844]]) {
+  await check(`${width}x${height}: looking back, time takes little room and all of it is seen`, async () => {
+    const page = await start("en", { viewport: { width, height } });
+    await lookAt(page, 600);
+    const seen = await page.evaluate(() => {
+      const bar = document.querySelector(".transport").getBoundingClientRect();
+      const out = [...document.querySelectorAll(".transport button, .transport output, .worldstate")].filter((e) => {
+        const r = e.getBoundingClientRect();
+        return r.right > innerWidth || r.bottom > innerHeight || e.scrollWidth > e.clientWidth + 1;
+      });
+      return [bar.height, out.map((e) => e.dataset.testid ?? e.className)];
+    });
+    const [tall, out] = seen;
+    assert(tall <= (width > 720 ? 150 : 215), `${tall} pixels high`);
+    assert(out.length === 0, `cut: ${out}`);
+    await axe(page, "looking back");
+    await shot(page, `looking-back-${width}`);
+    await page.context().close();
+  });
+}
 
 for (const [width, height] of [[1024, 768], [1440, 900]]) {
   await check(`${width}x${height}: folding the panels gives the picture their room`, async () => {

@@ -71,6 +71,9 @@ texts! {
     worlds: "Running worlds", "動いている世界";
     open_world: "Open", "開く";
     start: "Start", "始める";
+    family_single: "single-node", "シングルノード";
+    family_multi: "multi-node", "マルチノード";
+    family_container: "single-container", "シングルコンテナ";
     no_patterns: "The server offers no patterns.", "サーバーにパターンがありません。";
     loading: "Loading…", "読み込み中…";
     home: "All patterns", "パターン一覧";
@@ -166,11 +169,15 @@ texts! {
     bookmark_full: "This world has 100 bookmarks; remove one first.", "この世界のブックマークは 100 件までです。どれかを削除してください。";
     no_bookmark: "No bookmark on that side.", "その方向にブックマークはありません。";
     pause_view_help: "Only the view stops; the world runs on", "止まるのは表示だけです。世界は進み続けます";
-    to_present: "Back to the present", "現在へ戻る";
-    play_view: "Play from here", "ここから再生";
+    to_present: "To the present", "現在へ戻る";
+    play_view: "Play", "再生";
+    play_view_help: "Play the view from here; the world stays as it is", "ここから表示を再生します。世界はそのままです";
     pause_view: "Pause the view", "表示を一時停止";
+    pause_short: "Pause", "一時停止";
     fork_here: "Fork here", "ここから分岐";
-    rewind_here: "Rewind the world to here", "世界をここまで巻き戻す";
+    rewind_here: "Rewind the world", "世界を巻き戻す";
+    rewind_help: "The world itself goes back to here and goes on from here", "世界そのものをここまで戻し、ここから続けます";
+    fork_help: "A second world that goes on from here; this one stays", "ここから続く 2 つ目の世界を作ります。この世界は残ります";
     scrub: "Instant shown", "表示する時点";
     stopped: "The clock stands: {}", "時計が止まっています:{}";
 

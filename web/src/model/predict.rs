@@ -153,6 +153,16 @@ impl Question {
     }
 }
 
+/// A text whose lines were joined with blanks, as YAML folds them, without those that stand
+/// between Japanese characters.
+pub fn joined(text: &str) -> String {
+    let mut out = String::new();
+    for piece in text.split(' ') {
+        join(&mut out, piece);
+    }
+    out
+}
+
 /// Joins lines as Markdown does, but without a blank between Japanese ones.
 fn join(text: &mut String, line: &str) {
     let wide = |c: Option<char>| c.is_some_and(|c| c >= '\u{3000}');
@@ -190,6 +200,15 @@ mod tests {
         assert_eq!(q.right(&[true, true]), 1);
         assert_eq!(q.right(&[true, false]), 0);
         assert_eq!(q.right(&[]), 1);
+    }
+
+    #[test]
+    fn japanese_lines_are_joined_without_blanks() {
+        assert_eq!(
+            joined("置きます。 それぞれを Pod に 分けます。"),
+            "置きます。それぞれを Pod に分けます。"
+        );
+        assert_eq!(joined("One two  three."), "One two  three.");
     }
 
     #[test]

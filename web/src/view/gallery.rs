@@ -6,7 +6,8 @@ use yew::prelude::*;
 
 use crate::address::Address;
 use crate::api::{self, Failure};
-use crate::i18n::fill;
+use crate::i18n::{Texts, fill};
+use crate::model::predict::joined;
 use crate::ui::use_ui;
 use crate::view::opening::Opening;
 use crate::view::practice::{Exercises, difficulty, done};
@@ -69,7 +70,8 @@ pub fn Gallery(props: &Props) -> Html {
     let sidecar = start.reform(|_: MouseEvent| "sidecar".to_owned());
     let tag = ui.choices.lang.tag();
     let text = |v: &Value| -> String {
-        v[tag].as_str().or(v["en"].as_str()).or(v.as_str()).unwrap_or_default().to_owned()
+        let said = v[tag].as_str().or(v["en"].as_str()).or(v.as_str()).unwrap_or_default();
+        joined(said)
     };
     let card = |pattern: &Value| {
         let name = pattern["name"].as_str().unwrap_or_default().to_owned();
@@ -77,7 +79,7 @@ pub fn Gallery(props: &Props) -> Html {
         let many = pattern["exercises"].as_array().is_some_and(|e| !e.is_empty());
         html! {
             <li class="card" key={name.clone()}>
-                <p class="family">{ text(&pattern["family"]) }
+                <p class="family">{ family(t, &text(&pattern["family"])) }
                     { difficulty(t, level) }</p>
                 <h3>{ text(&pattern["title"]) }</h3>
                 <p class="what">{ text(&pattern["summary"]) }</p>
@@ -136,6 +138,16 @@ fn text_of(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.as_u64().map(|n| n.to_string()).unwrap_or_default(), str::to_owned)
+}
+
+/// The family of a pattern, as people read it.
+fn family(t: &Texts, name: &str) -> String {
+    match name {
+        "single-node" => t.family_single.to_owned(),
+        "multi-node" => t.family_multi.to_owned(),
+        "single-container" => t.family_container.to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// A list, be it bare or in a field of an object.

@@ -147,10 +147,10 @@ pub fn Transport(props: &Props) -> Html {
                     if back { <button data-testid="present" onclick={act(Action::Present)}>{ t.to_end }</button> }
                 } else if back {
                     <span class="viewstate" data-testid="view-state" data-view="back">{ standing(t, s.view, frozen, &behind) }</span>
-                    <button data-testid="play-view" onclick={act(Action::Play(s.view == View::Back { playing: false }))}>
-                        { if s.view == (View::Back { playing: true }) { t.pause_view } else { t.play_view } }</button>
-                    <button data-testid="fork" onclick={act(Action::Fork)}>{ t.fork_here }</button>
-                    <button data-testid="rewind" onclick={act(Action::Rewind)}>{ t.rewind_here }</button>
+                    <button data-testid="play-view" title={if s.view == (View::Back { playing: true }) { t.pause_view } else { t.play_view_help }} onclick={act(Action::Play(s.view == View::Back { playing: false }))}>
+                        { if s.view == (View::Back { playing: true }) { t.pause_short } else { t.play_view } }</button>
+                    <button data-testid="fork" title={t.fork_help} onclick={act(Action::Fork)}>{ t.fork_here }</button>
+                    <button data-testid="rewind" title={t.rewind_help} onclick={act(Action::Rewind)}>{ t.rewind_here }</button>
                     <button class="primary" data-testid="present" onclick={act(Action::Present)}>{ t.to_present }</button>
                 } else {
                     <span class="viewstate" data-testid="view-state" data-view="live">{ standing(t, s.view, frozen, &behind) }</span>
