@@ -28,7 +28,7 @@ enum Came {
     Nothing,
     Reading(String),
     /// What is to be known before one goes there.
-    Odd(String, Address),
+    Odd(String, Box<Address>),
     Wrong(String),
 }
 
@@ -76,7 +76,7 @@ pub fn Opening(props: &Props) -> Html {
                 match api::upload("/api/recordings", &file).await {
                     Ok(answer) => match answered(t, &answer) {
                         Some((address, None)) => go.emit(address),
-                        Some((address, Some(odd))) => came.set(Came::Odd(odd, address)),
+                        Some((address, Some(odd))) => came.set(Came::Odd(odd, Box::new(address))),
                         None => came.set(Came::Wrong(t.bad_data.to_owned())),
                     },
                     Err(e) => came.set(Came::Wrong(refused(t, &name, &e))),
@@ -139,7 +139,7 @@ pub fn Opening(props: &Props) -> Html {
                     let go = props.go.clone();
                     let to = address.clone();
                     html! { <p role="alert" data-testid="open-odd">{ said.clone() }{ " " }
-                        <button class="primary" onclick={move |_: MouseEvent| go.emit(to.clone())}>{ t.open_world }</button></p> }
+                        <button class="primary" onclick={move |_: MouseEvent| go.emit((*to).clone())}>{ t.open_world }</button></p> }
                 }
             } }
         </section>

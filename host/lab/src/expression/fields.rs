@@ -71,10 +71,12 @@ fn only_selected(e: &IdedExpr, name: &str, fields: &mut BTreeSet<String>) -> boo
 
 /// The expressions directly inside one that is neither a selection nor a comprehension.
 fn children(e: &IdedExpr) -> Vec<&IdedExpr> {
-    let of_entry = |entry| match entry {
-        &EntryExpr::StructField(ref field) => vec![&field.value],
-        &EntryExpr::MapEntry(ref entry) => vec![&entry.key, &entry.value],
-    };
+    fn of_entry(entry: &EntryExpr) -> Vec<&IdedExpr> {
+        match entry {
+            EntryExpr::StructField(field) => vec![&field.value],
+            EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
+        }
+    }
     match &e.expr {
         Expr::Call(call) => call.target.iter().map(|t| &**t).chain(&call.args).collect(),
         Expr::List(list) => list.elements.iter().collect(),
@@ -96,11 +98,13 @@ pub(super) fn narrow_requests(e: &mut IdedExpr) {
                 replace(&mut c.iter_range, &fields);
             }
         }
-        Expr::Call(call) if call.func_name == "size" && call.args.len() == 1 => {
-            if is_list(&call.args[0], &mut fields) {
-                let Expr::Call(call) = &mut e.expr else { unreachable!("it was one") };
-                replace(&mut call.args[0], &fields);
-            }
+        Expr::Call(call)
+            if call.func_name == "size"
+                && call.args.len() == 1
+                && is_list(&call.args[0], &mut fields) =>
+        {
+            let Expr::Call(call) = &mut e.expr else { unreachable!("it was one") };
+            replace(&mut call.args[0], &fields);
         }
         _ => {}
     }
