@@ -71,6 +71,10 @@ pub fn normal(command: &str, text: &str) -> Vec<String> {
         // A ReplicaSet whose pods are refused tries as often as it has time to.
         lines.dedup();
     }
+    if command.starts_with("kubectl describe limitrange ") {
+        // kubectl goes through a map of Go, in whatever order.
+        lines.sort();
+    }
     if command.contains(" drain ") || command.contains(" & ") {
         // Pods are evicted in parallel, and retried for as long as there is time; two commands
         // that run at once write when they like.
