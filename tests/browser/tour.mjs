@@ -91,6 +91,14 @@ for (const lang of ["en", "ja"]) {
     await other.context().close();
   });
 
+  if (lang === "en") await check(`${lang}: Escape leaves it, although the keyboard was never in it`, async () => {
+    const other = await start(lang, { tour: true });
+    await testid(other, "tour").waitFor();
+    await other.keyboard.press("Escape");
+    await testid(other, "tour").waitFor({ state: "detached" });
+    await other.context().close();
+  });
+
   await check(`${lang}: the console stayed silent`, async () => {
     assert(page.complaints.length === 0, page.complaints.join("\n"));
   });

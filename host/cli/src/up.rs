@@ -20,7 +20,11 @@ use tokio::net::TcpListener;
 use crate::embedded;
 use crate::problem::{Done, Problem};
 
-/// Starts the server and opens the page.
+/// The pattern that a browser opens on, unless another is named.
+const FIRST: &str = "sidecar";
+
+/// Starts the server and opens the page, on a running world of the sidecar pattern unless another
+/// is named.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  podlab up\n  podlab up --pattern sidecar --seed 7 --speed 10\n  podlab up --image hello:v1=hello.wasm --patterns ./my-patterns\n  podlab up --listen 0.0.0.0 --allow-host lab.example --no-open"
@@ -143,14 +147,21 @@ async fn start(args: Args) -> Done {
     let options = Options { names, state, ..Options::default() };
     let page = args.page.as_deref().map_or_else(|| Ok(embedded::page()), embedded::page_of)?;
     let app = App::new(engine, images, catalogue, page, options);
-    if let Some(pattern) = args.pattern.clone() {
+    // Whose browser opens sees something run, whatever they know; who starts a server for others
+    // decides what is in it.
+    let shown = !args.no_open && args.recording.is_none();
+    let mut place = String::new();
+    if let Some(pattern) = args.pattern.clone().or(shown.then(|| FIRST.to_owned())) {
         let new = NewWorld { pattern, seed: args.seed, speed: args.speed, epoch: None };
-        app.create(&new, Viewer::Owner).map_err(|e| Problem::usage(e.message, e.remedy))?;
+        let live =
+            app.create(&new, Viewer::Owner).map_err(|e| Problem::usage(e.message, e.remedy))?;
+        if shown {
+            place = format!("#/w/{}", live.id());
+        }
     }
-    let place = match world {
-        Some(world) => format!("#/w/{}", adopt(&app, world)?),
-        None => String::new(),
-    };
+    if let Some(world) = world {
+        place = format!("#/w/{}", adopt(&app, world)?);
+    }
     serve(app, listener, &place, !args.no_open).await
 }
 

@@ -1,7 +1,7 @@
 //! The first minute: a card that points at one thing after the other. It blocks nothing, and who
 //! has seen it once is not shown it again, unless asked for.
 
-use gloo_events::EventListener;
+use gloo_events::{EventListener, EventListenerOptions};
 use gloo_timers::callback::{Interval, Timeout};
 use web_sys::{Element, HtmlElement};
 use yew::prelude::*;
@@ -38,7 +38,10 @@ pub struct Tour {
     ring: NodeRef,
     again: NodeRef,
     _beat: Option<Interval>,
+    /// Whether what the first step points at was brought into view.
+    brought: bool,
     _resize: EventListener,
+    _escape: EventListener,
     ui: Ui,
     _ui: ContextHandle<Ui>,
 }
@@ -49,6 +52,8 @@ pub enum Msg {
     Go(usize),
     /// It is over.
     End,
+    /// Escape was pressed, and nothing else took it.
+    Escape,
     /// Looks again where everything is.
     Look,
     /// Another language.
@@ -61,6 +66,8 @@ impl Component for Tour {
 
     fn create(ctx: &Context<Tour>) -> Tour {
         let link = ctx.link().clone();
+        let keys = ctx.link().clone();
+        let early = EventListenerOptions::run_in_capture_phase();
         let (ui, handle) = ctx
             .link()
             .context::<Ui>(ctx.link().callback(Msg::Ui))
@@ -73,6 +80,15 @@ impl Component for Tour {
             again: NodeRef::default(),
             _beat: step.map(|_| beat(ctx)),
             _resize: EventListener::new(&window(), "resize", move |_| link.send_message(Msg::Look)),
+            // On a first visit the keyboard is not in the card, and Escape shall end it all the same.
+            // Asked before the page acts on the key: then what it would close is still open.
+            _escape: EventListener::new_with_options(&window(), "keydown", early, move |e| {
+                let key = wasm_bindgen::JsCast::dyn_ref::<web_sys::KeyboardEvent>(e);
+                if key.is_some_and(|k| k.key() == "Escape" && !k.is_composing()) && nowhere() {
+                    keys.send_message(Msg::Escape);
+                }
+            }),
+            brought: false,
             ui,
             _ui: handle,
         }
@@ -102,7 +118,16 @@ impl Component for Tour {
                 }
                 true
             }
+            Msg::Escape if self.step.is_none() => false,
+            Msg::Escape => Component::update(self, ctx, Msg::End),
             Msg::Look => {
+                if self.step == Some(0)
+                    && !self.brought
+                    && let Some(target) = self.target()
+                {
+                    self.brought = true;
+                    bring(&target);
+                }
                 self.put();
                 false
             }
@@ -161,6 +186,14 @@ impl Tour {
             </div>
         </> }
     }
+}
+
+/// Whether the keyboard is at nothing in particular, and nothing is open that Escape closes first.
+fn nowhere() -> bool {
+    let Some(document) = window().document() else { return false };
+    let open = document.query_selector(".inspector, .menu, .export[open]");
+    document.active_element().is_none_or(|e| e.tag_name() == "BODY")
+        && open.is_ok_and(|e| e.is_none())
 }
 
 fn beat(ctx: &Context<Tour>) -> Interval {
