@@ -89,7 +89,22 @@ enum Command {
     },
 }
 
+/// Whoever reads the output may have had enough of it (`podlab test | head`): that is an end, not
+/// a defect.
+fn end_with_the_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let text = info.payload_as_str().unwrap_or_default();
+        if text.starts_with("failed printing to std") && text.contains("Broken pipe") {
+            // As a shell says it of a program that SIGPIPE ended.
+            std::process::exit(141);
+        }
+        usual(info);
+    }));
+}
+
 fn main() -> ExitCode {
+    end_with_the_reader();
     let command = match Args::try_parse() {
         Ok(args) => args.command,
         Err(error) => {
