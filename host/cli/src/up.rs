@@ -71,11 +71,16 @@ pub struct Args {
 /// Runs until Ctrl-C.
 pub fn run(args: Args) -> Done {
     embedded::complete()?;
+    block_on(start(args))
+}
+
+/// Does what a server does, until it is done.
+pub fn block_on(serving: impl Future<Output = Done>) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| Problem::failed(format!("cannot start: {e}"), ""))?;
-    runtime.block_on(start(args))
+    runtime.block_on(serving)
 }
 
 /// Serves `world`, paused, on any port that is free, until Ctrl-C.
@@ -83,11 +88,7 @@ pub fn run(args: Args) -> Done {
 /// # Errors
 /// If there is no such port, or no room.
 pub fn show(engine: &Engine, images: &Images, catalogue: Catalogue, world: World) -> Done {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Problem::failed(format!("cannot start: {e}"), ""))?;
-    runtime.block_on(async {
+    block_on(async {
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         let listener = listen(address).await?;
         let names = Names { allowed: Vec::new(), any_address: false };

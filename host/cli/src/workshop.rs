@@ -67,11 +67,7 @@ pub struct Args {
 /// Runs until Ctrl-C.
 pub fn run(args: Args) -> Done {
     embedded::complete()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Problem::failed(format!("cannot start: {e}"), ""))?;
-    runtime.block_on(start(args))
+    up::block_on(start(args))
 }
 
 async fn start(args: Args) -> Done {

@@ -90,17 +90,7 @@ impl Monitor {
             _ => Form::Finally,
         };
         let window = if check.after.is_some() { Window::Before } else { Window::Open(0) };
-        let expressions = [
-            &check.eventually,
-            &check.always,
-            &check.never,
-            &check.finally,
-            &check.sometimes,
-            &check.on,
-        ];
-        let fields = expressions
-            .into_iter()
-            .flatten()
+        let fields = expressions(check)
             .map(|e| e.event_fields().clone())
             .reduce(|a, b| a.and(&b))
             .unwrap_or(Fields::All);
@@ -119,12 +109,7 @@ impl Monitor {
     }
 
     fn expression(&self) -> &Expression {
-        let c = &self.check;
-        [&c.eventually, &c.always, &c.never, &c.finally, &c.sometimes, &c.on]
-            .into_iter()
-            .flatten()
-            .next()
-            .expect("a check was validated: it has one form")
+        expressions(&self.check).next().expect("a check was validated: it has one form")
     }
 
     /// Whether it is decided already.
@@ -354,6 +339,11 @@ impl Monitor {
     fn parts(&self, evaluator: &Evaluator) -> String {
         seen(self.expression(), evaluator)
     }
+}
+
+/// What a check has to evaluate, the one that says its form first.
+fn expressions(c: &Check) -> impl Iterator<Item = &Expression> {
+    [&c.eventually, &c.always, &c.never, &c.finally, &c.sometimes, &c.on].into_iter().flatten()
 }
 
 /// What `expression` saw: the values of the left sides of its comparisons, and why pods that it

@@ -64,7 +64,7 @@ impl Default for Limits {
             images: 256,
             twins: 64,
             trace: TRACE_QUOTA,
-            recordings: 200,
+            recordings: crate::journal::KEPT,
         }
     }
 }

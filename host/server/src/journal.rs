@@ -13,7 +13,7 @@ use podlab_world::recording::{write_input, write_mark};
 use crate::app::now_nanos;
 
 /// How many recordings are kept; the oldest go first.
-const KEPT: usize = 200;
+pub const KEPT: usize = 200;
 
 /// Where a world's recording is written.
 pub struct Journal {

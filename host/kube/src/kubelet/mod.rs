@@ -6,6 +6,7 @@
 //! - `container`: bringing a container up and watching it; `stop`: ending it
 //! - `status`: what the kubelet reports; `backoff`: waits; `log`: what containers wrote
 //! - `files`, `env`, `volumes`: what a program finds; `exec`: further programs in a container
+//! - `measure`: what programs use; `scrape`: what they say of themselves
 //! - `session`: a client at a program's standard streams; `terminal`: the terminal between them
 //!
 //! The worker is level-triggered, as Kubernetes' own: whatever happens only marks the pod, and
