@@ -1,4 +1,4 @@
-//! What takes too long for every change: many seeds, mutants, and two builds of the host compared.
+//! What takes too long for every change: many seeds, mutants, new cases, and two builds of the host compared.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,10 +10,12 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::count::Count;
-use crate::{bugs, build, embed, mutants, paths, shell};
+use crate::{bugs, build, embed, mutants, paths, shell, suite};
 
 /// How many seeds find a mistake, or it is not found.
 const WRONG: u64 = 200;
+/// How many cases each property test draws.
+const CASES: u64 = 20_000;
 /// Under how many seeds of each scenario the two builds are compared.
 const COMPARED: u64 = 2;
 /// The two builds of our crates: name, and what cargo's profile `dev` is changed to.
@@ -43,6 +45,8 @@ pub enum Part {
     Bugs,
     /// Mutants of the guests.
     Mutants,
+    /// Property tests, with cases that nobody has seen.
+    Properties,
     /// A debug and an optimised build give the same traces.
     Builds,
 }
@@ -71,6 +75,10 @@ pub fn run(parts: &[Part], seeds: u64, build_first: bool) -> Result<()> {
     }
     if wanted(Part::Mutants) {
         part(&format!("mutants: {WRONG} seeds"), &|| mutants::check(&podlab, WRONG))?;
+    }
+    if wanted(Part::Properties) {
+        let what = format!("properties: {CASES} new cases each");
+        part(&what, &|| suite::properties(CASES))?;
     }
     if wanted(Part::Builds) {
         part("builds: the same traces from a debug and an optimised build", &builds)?;

@@ -14,10 +14,19 @@ use crate::{bugs, mutants, paths, shell};
 /// The crates that must compile for the browser.
 const PORTABLE: [&str; 6] =
     ["podlab-sim", "podlab-trace", "podlab-net", "podlab-fs", "podlab-kube", "podlab-kubectl"];
+/// The stage that compiles everything.
+const BUILD: &str = "build";
 /// A stage that even REQUIRE_ALL does not require: its tool takes minutes to compile.
 const DENY: &str = "deny";
 /// Nor this one: it compares with one version of kubectl, which not every system has.
 const TERMINAL: &str = "terminal";
+/// A stage that takes longer hangs, or is far from what it was. They take up to seven minutes.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
+/// The same for compiling everything, which takes about as long.
+const LIMIT_OF_BUILD: Duration = Duration::from_secs(45 * 60);
+/// Property tests draw the same cases each time, unless the environment names another seed:
+/// `cargo xtask soak properties` looks for new ones.
+const DRAWN: (&str, &str) = ("PROPTEST_RNG_SEED", "1");
 /// How many seeds each scenario is run with.
 const SEEDS: &str = "20";
 /// The same for programs with a known mistake, and at most as many for mutants.
@@ -46,7 +55,7 @@ fn stages() -> Vec<Stage> {
     vec![
         stage("fmt", "formatting of the four workspaces", nothing, fmt),
         stage(DENY, "licences, bans, sources, advisories", needs_deny, deny),
-        stage("build", "guests, web app, binary", nothing, build),
+        stage(BUILD, "guests, web app, binary", nothing, build),
         stage("units", "unit and integration tests of the host", nothing, units),
         stage("guests", "tests of the guests, run natively", nothing, guests),
         stage("pika", "the AMQP client of Python against the broker", needs_pika, pika),
@@ -105,10 +114,7 @@ pub fn run(names: &[String]) -> Result<()> {
         let outcome = match (stage.needs)() {
             Some(missing) if [DENY, TERMINAL].contains(&stage.name) => Outcome::Absent(missing),
             Some(missing) => Outcome::Skipped(missing),
-            None => match (stage.run)() {
-                Ok(count) => Outcome::Ran(count),
-                Err(error) => Outcome::Failed(format!("{error:#}")),
-            },
+            None => ran(stage),
         };
         let (count, line) = judge(&outcome, require_all);
         total.add(count);
@@ -127,6 +133,21 @@ pub fn run(names: &[String]) -> Result<()> {
         std::process::exit(1);
     }
     Ok(())
+}
+
+/// Runs a stage, but no longer than it may take.
+fn ran(stage: &Stage) -> Outcome {
+    let limit = if stage.name == BUILD { LIMIT_OF_BUILD } else { LIMIT };
+    let watch = shell::Watch::start(limit);
+    let outcome = (stage.run)();
+    if watch.late() {
+        let limit = shell::took(limit);
+        return Outcome::Failed(format!("not done after {limit}: what still ran was ended"));
+    }
+    match outcome {
+        Ok(count) => Outcome::Ran(count),
+        Err(error) => Outcome::Failed(format!("{error:#}")),
+    }
 }
 
 fn judge(outcome: &Outcome, require_all: bool) -> (Count, String) {
@@ -314,11 +335,33 @@ fn counted(mut command: Command) -> Result<Count> {
 }
 
 fn units() -> Result<Count> {
-    counted(cargo(&["test", "--workspace", "--no-fail-fast"]))
+    counted(drawn(cargo(&["test", "--workspace", "--no-fail-fast"])))
 }
 
 fn guests() -> Result<Count> {
-    counted(guest_cargo("test", &["--workspace", "--no-fail-fast"]))
+    counted(drawn(guest_cargo("test", &["--workspace", "--no-fail-fast"])))
+}
+
+/// Tests whose property tests draw the same cases each time.
+fn drawn(mut tests: Command) -> Command {
+    let (name, value) = DRAWN;
+    if env::var_os(name).is_none() {
+        tests.env(name, value);
+    }
+    tests
+}
+
+/// All tests of host and guests, with `cases` new cases for each property.
+pub fn properties(cases: u64) -> Result<Count> {
+    let mut count = Count::default();
+    for mut tests in [
+        cargo(&["test", "--workspace", "--no-fail-fast"]),
+        guest_cargo("test", &["--workspace", "--no-fail-fast"]),
+    ] {
+        tests.env("PROPTEST_CASES", cases.to_string());
+        count.add(counted(tests)?);
+    }
+    Ok(count)
 }
 
 fn pika() -> Result<Count> {

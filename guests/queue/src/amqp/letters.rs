@@ -119,14 +119,17 @@ fn with_death(message: &Message, queue: &str, reason: &str) -> Properties {
     properties
 }
 
-/// Whether a letter has been in this queue already, and nobody has ever rejected it.
+/// Whether a letter comes back to a queue without anybody having rejected it since it was there:
+/// RabbitMQ's rule. A rejection further back does not count, or two full queues would send such a
+/// letter round and round for ever.
 fn circles(properties: &Properties, queue: &str) -> bool {
     let headers = properties.headers.as_ref();
     let Some(Value::Array(deaths)) = headers.and_then(|h| h.get("x-death")) else { return false };
-    let text = |death: &Value, name: &str| match death {
-        Value::Table(table) => table.get(name).and_then(Value::as_text).map(str::to_owned),
-        _ => None,
+    let is = |death: &Value, name: &str, text: &str| match death {
+        Value::Table(table) => table.get(name).and_then(Value::as_text) == Some(text),
+        _ => false,
     };
-    deaths.iter().any(|d| text(d, "queue").as_deref() == Some(queue))
-        && !deaths.iter().any(|d| text(d, "reason").as_deref() == Some("rejected"))
+    // The newest comes first.
+    let Some(last) = deaths.iter().position(|d| is(d, "queue", queue)) else { return false };
+    !deaths[..=last].iter().any(|d| is(d, "reason", "rejected"))
 }

@@ -247,6 +247,30 @@ fn a_letter_that_goes_round_and_round_ends() {
 }
 
 #[test]
+fn a_letter_that_was_rejected_once_ends_as_well() {
+    let broker = &mut Broker::new(1 << 20, 5);
+    let mut client = Client::open(broker, 1);
+    let dead_to = |key: &str, length| {
+        table(&[
+            ("x-dead-letter-exchange", Value::text("")),
+            ("x-dead-letter-routing-key", Value::text(key)),
+            ("x-max-length", Value::number(length)),
+        ])
+    };
+    client.declare(broker, "work", dead_to("full", 10));
+    client.declare(broker, "full", dead_to("full", 1));
+    // Both are rejected by hand and go to a queue that has room for one, and whose own dead letters
+    // come back to it.
+    for _ in 0..2 {
+        client.put_content("work", 0, Properties::default(), b"x");
+        client.ask(broker, &Method::BasicGet { ticket: 0, queue: "work".into(), no_ack: 0 });
+        client.ask(broker, &Method::BasicNack { delivery: 0, flags: bit::MULTIPLE });
+    }
+    let waiting: Vec<_> = broker.amqp.queues().map(|(n, q)| (n, q.ready.len())).collect();
+    assert_eq!(waiting, [("full", 1), ("work", 0)]);
+}
+
+#[test]
 fn a_queue_that_is_deleted_tells_its_consumers_and_forgets_what_they_hold() {
     let broker = &mut Broker::new(1 << 20, 5);
     let (mut a, mut b) = (Client::open(broker, 1), Client::open(broker, 2));
