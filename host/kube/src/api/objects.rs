@@ -333,6 +333,7 @@ impl Api {
         let options = self.options(request, t)?;
         let (mut object, warnings) = body::object(request, t)?;
         self.place(t, &mut object)?;
+        self.check_grant(request, t, &object, None)?;
         let made = self.store.create_with(&t.key, t.inward(object), &options)?;
         Ok(Response { warnings, ..self.show(request, t, 201, &made) })
     }
@@ -364,6 +365,8 @@ impl Api {
         }
         let key = t.key.clone();
         let existed = self.store.get(&key, &t.namespace, &name);
+        self.check_creates(request, t, existed.is_some() || !t.row.create_on_update)?;
+        self.check_grant(request, t, &object, existed.as_deref())?;
         let part = match t.sub.as_str() {
             "status" => Part::Status,
             "finalize" => {

@@ -8,7 +8,7 @@ use super::route::Target;
 use super::{Api, body};
 use crate::schema::{self, merge, parse};
 use crate::store::object::{self, map_mut, meta_mut};
-use crate::store::{Error, FieldError, Part, Resource};
+use crate::store::{Error, FieldError, Part, Resource, WriteOptions};
 
 /// Kubernetes' own limit.
 const OPERATIONS: usize = 10_000;
@@ -136,6 +136,14 @@ impl Api {
         };
         let config = t.inward(config);
         let force = request.flag("force");
+        let old = self.store.get(&t.key, &t.namespace, &t.name);
+        self.check_creates(request, t, old.is_some())?;
+        if self.checks_grants(request, t) {
+            // What it would become, since others own fields of it as well.
+            let dry = WriteOptions { dry_run: true, ..options.clone() };
+            let (new, _) = self.store.apply(&t.key, config.clone(), part, &dry, force)?;
+            self.check_grant(request, t, &new, old.as_deref())?;
+        }
         let (made, created) = self.store.apply(&t.key, config, part, &options, force)?;
         Ok(Response { warnings, ..self.show(request, t, if created { 201 } else { 200 }, &made) })
     }

@@ -3,6 +3,7 @@
 mod client;
 mod custom;
 mod discovery;
+mod escalation;
 mod lists;
 mod reviews;
 mod ssa;

@@ -3,12 +3,14 @@
 //! # Layout
 //! - this file: users, what they want, the refusal
 //! - `rules`: the roles' rules, as RBAC reads them
+//! - `escalation`: nobody grants more than they have
 //! - `reviews`: asking the server about it (`kubectl auth can-i`)
 //! - `impersonate`: acting as somebody else
 //! - `token`: service accounts' tokens
 //! - `defaults`: the roles that every cluster has
 
 mod defaults;
+mod escalation;
 mod impersonate;
 mod reviews;
 mod rules;

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Attributes, User, account};
-use crate::store::Store;
 use crate::store::object;
+use crate::store::{Error, Store};
+
+const GROUP: &str = "rbac.authorization.k8s.io";
 
 fn texts<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
     value[field].as_array().into_iter().flatten().filter_map(Value::as_str)
@@ -23,7 +25,6 @@ pub(super) fn allowed(store: &Store, user: &User, wanted: &Attributes) -> Option
 
 /// Every binding that names the user and counts in the namespace, in words, and its rules.
 pub(super) fn granted(store: &Store, user: &User, namespace: &str) -> Vec<(String, Vec<Value>)> {
-    const GROUP: &str = "rbac.authorization.k8s.io";
     let mut bindings = store.list(&format!("clusterrolebindings.{GROUP}"), None);
     if !namespace.is_empty() {
         bindings.extend(store.list(&format!("rolebindings.{GROUP}"), Some(namespace)));
@@ -37,15 +38,9 @@ pub(super) fn granted(store: &Store, user: &User, namespace: &str) -> Vec<(Strin
             binding["roleRef"]["kind"].as_str().unwrap_or(""),
             binding["roleRef"]["name"].as_str().unwrap_or(""),
         );
-        let rules = if kind == "ClusterRole" {
-            store
-                .get(&format!("clusterroles.{GROUP}"), "", role)
-                .map(|role| cluster_rules(store, &role))
-        } else {
-            store
-                .get(&format!("roles.{GROUP}"), within, role)
-                .map(|role| role["rules"].as_array().cloned().unwrap_or_default())
-        };
+        let resource = if kind == "ClusterRole" { "clusterroles" } else { "roles" };
+        // A role that does not exist allows nothing.
+        let rules = of_role(store, resource, within, role).unwrap_or_default();
         let name = object::name(&binding);
         let what = if within.is_empty() {
             format!("ClusterRoleBinding {name:?}")
@@ -60,9 +55,27 @@ pub(super) fn granted(store: &Store, user: &User, namespace: &str) -> Vec<(Strin
             (kind, name) => format!("{} {name:?}", kind.unwrap_or("")),
         };
         let why = format!("{what} of {kind} {role:?} to {who}");
-        out.push((why, rules.unwrap_or_default()));
+        out.push((why, rules));
     }
     out
+}
+
+/// The rules of a role ("roles") or cluster role ("clusterroles").
+///
+/// # Errors
+/// `NotFound`.
+pub(super) fn of_role(
+    store: &Store,
+    resource: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<Vec<Value>, Error> {
+    if resource == "clusterroles" {
+        let role = store.require(&format!("clusterroles.{GROUP}"), "", name)?;
+        return Ok(cluster_rules(store, &role));
+    }
+    let role = store.require(&format!("roles.{GROUP}"), namespace, name)?;
+    Ok(role["rules"].as_array().cloned().unwrap_or_default())
 }
 
 /// A cluster role's own rules and those that it gathers by labels.
@@ -74,7 +87,7 @@ fn cluster_rules(store: &Store, role: &Value) -> Vec<Value> {
         if selector.is_empty() {
             continue;
         }
-        for other in store.list("clusterroles.rbac.authorization.k8s.io", None) {
+        for other in store.list(&format!("clusterroles.{GROUP}"), None) {
             if selector.matches(&other) && object::uid(&other) != object::uid(role) {
                 for rule in other["rules"].as_array().into_iter().flatten() {
                     if !rules.contains(rule) {
