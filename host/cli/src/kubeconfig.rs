@@ -8,9 +8,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::http::Uri;
+use base64::Engine as _;
+use podlab_server::tls::{certificate_in, connect};
 use serde_json::{Map, Value, json};
 
 use crate::problem::{Done, Problem};
+use crate::{embedded, tls};
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,6 +34,9 @@ pub struct Args {
     /// Where the server is.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7878")]
     server: String,
+    /// The certificate of a server that speaks TLS: PEM [default: the one that --tls made here].
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// Adds cluster, user and context to this file (made if there is none) and prints nothing.
     #[arg(long, value_name = "FILE")]
     merge: Option<PathBuf>,
@@ -42,9 +48,11 @@ pub struct Args {
 /// Prints it, or merges it.
 pub fn run(args: Args) -> Done {
     let server = args.server.trim_end_matches('/');
-    let world = choose(&worlds(server)?, args.world.as_deref(), server)?;
+    let trusted = trusted(server, args.certificate.as_deref())?;
+    let found = worlds(server, trusted.as_deref())?;
+    let world = choose(&found, args.world.as_deref(), server)?;
     let name = args.name.unwrap_or_else(|| format!("podlab-{world}"));
-    let config = config(server, &world, &name);
+    let config = config(server, &world, &name, trusted.as_deref());
     match &args.merge {
         None => print!("{}", yaml(&config)?),
         Some(file) => {
@@ -58,10 +66,26 @@ pub fn run(args: Args) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The certificate to trust, for a server that speaks TLS.
+fn trusted(server: &str, given: Option<&Path>) -> Result<Option<Vec<u8>>, Problem> {
+    if !server.starts_with("https://") {
+        return Ok(None);
+    }
+    let own = || embedded::state_dir(None).map(|dir| certificate_in(&tls::folder(&dir)));
+    let file = given.map(Path::to_owned).or_else(own).unwrap_or_default();
+    let read = fs::read(&file).map_err(|e| {
+        Problem::usage(
+            format!("{}: {e}", file.display()),
+            "Give the certificate of the server with --certificate FILE.",
+        )
+    })?;
+    Ok(Some(read))
+}
+
 /// Id and pattern of each world that lives.
-fn worlds(server: &str) -> Result<Vec<(String, String)>, Problem> {
+fn worlds(server: &str, trusted: Option<&[u8]>) -> Result<Vec<(String, String)>, Problem> {
     let remedy = "Start one with `podlab up`, or say where it is with --server URL.";
-    let body = ask(server, "/api/worlds")
+    let body = ask(server, "/api/worlds", trusted)
         .map_err(|why| Problem::failed(format!("no server answers at {server}: {why}"), remedy))?;
     let found = serde_json::from_slice::<Value>(&body).ok();
     let Some(list) = found.as_ref().and_then(|v| v["worlds"].as_array()) else {
@@ -102,17 +126,27 @@ fn choose(
     }
 }
 
+/// A connection, TLS or not.
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
 /// One GET. HTTP/1.0, so that the answer ends where the connection does.
-fn ask(server: &str, path: &str) -> Result<Vec<u8>, String> {
+fn ask(server: &str, path: &str, trusted: Option<&[u8]>) -> Result<Vec<u8>, String> {
     let uri: Uri = server.parse().map_err(|e| format!("not a URL ({e})"))?;
     let host = uri.host().ok_or("a URL begins with http://")?;
-    if uri.scheme_str() != Some("http") {
-        return Err("only http:// can be asked".into());
-    }
+    let usual = match uri.scheme_str() {
+        Some("http") => 80,
+        Some("https") => 443,
+        _ => return Err("only http:// and https:// can be asked".into()),
+    };
     let plain = host.trim_start_matches('[').trim_end_matches(']');
     let wrong = |e: std::io::Error| e.to_string();
-    let mut stream = TcpStream::connect((plain, uri.port_u16().unwrap_or(80))).map_err(wrong)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(wrong)?;
+    let tcp = TcpStream::connect((plain, uri.port_u16().unwrap_or(usual))).map_err(wrong)?;
+    tcp.set_read_timeout(Some(PATIENCE)).map_err(wrong)?;
+    let mut stream: Box<dyn Stream> = match trusted {
+        Some(trusted) => Box::new(connect(plain, tcp, trusted)?),
+        None => Box::new(tcp),
+    };
     let authority = uri.authority().map_or(host, |a| a.as_str());
     let below = uri.path().trim_end_matches('/');
     write!(stream, "GET {below}{path} HTTP/1.0\r\nHost: {authority}\r\n\r\n").map_err(wrong)?;
@@ -128,9 +162,9 @@ fn ask(server: &str, path: &str) -> Result<Vec<u8>, String> {
 }
 
 /// A kubeconfig with one context (`k8s.io/client-go/tools/clientcmd/api/v1`).
-fn config(server: &str, world: &str, name: &str) -> Value {
+fn config(server: &str, world: &str, name: &str, trusted: Option<&[u8]>) -> Value {
     let mark = json!([{"name": MARK, "extension": {"world": world}}]);
-    json!({
+    let mut config = json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": name, "cluster": {
@@ -142,7 +176,12 @@ fn config(server: &str, world: &str, name: &str) -> Value {
         }}],
         "current-context": name,
         "preferences": {},
-    })
+    });
+    if let Some(trusted) = trusted {
+        let data = base64::engine::general_purpose::STANDARD.encode(trusted);
+        config["clusters"][0]["cluster"]["certificate-authority-data"] = json!(data);
+    }
+    config
 }
 
 /// The YAML of `config`, if it says the same.
@@ -268,7 +307,7 @@ mod tests {
     use super::*;
 
     fn new() -> Value {
-        config("http://127.0.0.1:7878", "w1", "podlab-w1")
+        config("http://127.0.0.1:7878", "w1", "podlab-w1", None)
     }
 
     const FOREIGN: &str = r#"apiVersion: v1
@@ -350,7 +389,7 @@ users:
     #[test]
     fn what_is_no_server_is_told_apart() {
         for url in ["127.0.0.1:1", "https://127.0.0.1:1", "http://127.0.0.1:1", "http://a b", ""] {
-            assert!(worlds(url).is_err(), "{url}");
+            assert!(worlds(url, None).is_err(), "{url}");
         }
     }
 }

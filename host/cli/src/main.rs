@@ -5,7 +5,8 @@
 //! - [`problem`]: errors as users see them, with exit codes
 //! - [`up`], [`workshop`], [`doctor`], [`mod@test`], [`replay`], [`record`], [`trace`] (and its
 //!   formats: [`mod@format`], [`film`]), [`mod@diff`], [`list`], [`lint`],
-//!   [`exercise`], [`kubeconfig`], [`new`]: one file for each command
+//!   [`exercise`], [`kubeconfig`], [`new`], [`manual`]: one file for each command
+//! - [`mod@tls`], [`log`]: options of the commands that serve
 #![warn(missing_docs)]
 // Real time and the real machine live here, outside the worlds.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
@@ -23,11 +24,14 @@ mod format;
 mod kubeconfig;
 mod lint;
 mod list;
+mod log;
+mod manual;
 mod new;
 mod problem;
 mod record;
 mod replay;
 mod test;
+mod tls;
 mod trace;
 mod up;
 mod workshop;
@@ -81,6 +85,10 @@ enum Command {
     Patterns(list::Args),
     /// Lists the images.
     Images(list::Args),
+    /// Prints completions for a shell.
+    Completions(manual::Completions),
+    /// Prints the manual page, or writes one for each command.
+    Man(manual::Pages),
     /// Prints the JSON Schema of a file format, for editors.
     #[command(after_help = "Example:\n  podlab schema scenario > scenario.schema.json")]
     Schema {
@@ -128,6 +136,10 @@ fn main() -> ExitCode {
         Command::New(args) => new::run(args),
         Command::Patterns(args) => list::patterns(&args),
         Command::Images(args) => list::images(&args),
+        Command::Completions(args) => {
+            manual::completions(&args, <Args as clap::CommandFactory>::command())
+        }
+        Command::Man(args) => manual::pages(&args, <Args as clap::CommandFactory>::command()),
         Command::Schema { format } => list::schema(format),
     };
     match result {

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 
+use axum::serve::ListenerExt as _;
 use podlab_lab::Catalogue;
 use podlab_server::app::NewWorld;
 use podlab_server::guard::Names;
 use podlab_server::live::Speed;
+use podlab_server::tls::{Tls, TlsListener};
 use podlab_server::workshop::viewer::Viewer;
 use podlab_server::{App, Options, router};
 use podlab_wasm::Engine;
@@ -17,8 +19,8 @@ use podlab_world::replay::{self, ReplayError};
 use podlab_world::{Images, World};
 use tokio::net::TcpListener;
 
-use crate::embedded;
 use crate::problem::{Done, Problem};
+use crate::{embedded, log, tls};
 
 /// The pattern that a browser opens on, unless another is named.
 const FIRST: &str = "sidecar";
@@ -27,7 +29,7 @@ const FIRST: &str = "sidecar";
 /// is named.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  podlab up\n  podlab up --pattern sidecar --seed 7 --speed 10\n  podlab up --image hello:v1=hello.wasm --patterns ./my-patterns\n  podlab up --listen 0.0.0.0 --allow-host lab.example --no-open"
+    after_help = "Examples:\n  podlab up\n  podlab up --pattern sidecar --seed 7 --speed 10\n  podlab up --image hello:v1=hello.wasm --patterns ./my-patterns\n  podlab up --listen 0.0.0.0 --allow-host lab.example --tls --no-open"
 )]
 pub struct Args {
     /// The address to listen on. Anyone who reaches it can use the server.
@@ -66,11 +68,16 @@ pub struct Args {
     /// Where recordings and compiled programs are kept [default: $XDG_STATE_HOME/podlab].
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    #[command(flatten)]
+    tls: tls::Args,
+    #[command(flatten)]
+    log: log::Args,
 }
 
 /// Runs until Ctrl-C.
 pub fn run(args: Args) -> Done {
     embedded::complete()?;
+    args.log.start(log::Level::Warn);
     block_on(start(args))
 }
 
@@ -88,6 +95,7 @@ pub fn block_on(serving: impl Future<Output = Done>) -> Done {
 /// # Errors
 /// If there is no such port, or no room.
 pub fn show(engine: &Engine, images: &Images, catalogue: Catalogue, world: World) -> Done {
+    log::Args::usual().start(log::Level::Warn);
     block_on(async {
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         let listener = listen(address).await?;
@@ -97,7 +105,7 @@ pub fn show(engine: &Engine, images: &Images, catalogue: Catalogue, world: World
         let (engine, images) = (engine.clone(), images.clone());
         let app = App::new(engine, images, catalogue, embedded::page(), options);
         let live = adopt(&app, world)?;
-        serve(app, listener, &format!("#/w/{live}"), true).await
+        serve(app, listener, None, &format!("#/w/{live}"), true).await
     })
 }
 
@@ -145,6 +153,7 @@ async fn start(args: Args) -> Done {
     };
     let catalogue = embedded::catalogue(args.patterns.as_deref())?;
     let names = Names { allowed: args.allow_host.clone(), any_address: !args.listen.is_loopback() };
+    let tls_state = state.clone();
     let options = Options { names, state, ..Options::default() };
     let page = args.page.as_deref().map_or_else(|| Ok(embedded::page()), embedded::page_of)?;
     let app = App::new(engine, images, catalogue, page, options);
@@ -163,34 +172,48 @@ async fn start(args: Args) -> Done {
     if let Some(world) = world {
         place = format!("#/w/{}", adopt(&app, world)?);
     }
-    serve(app, listener, &place, !args.no_open).await
+    let reachable = crate::workshop::reachable(args.listen);
+    let tls = args.tls.open(tls_state.as_deref(), &args.allow_host, &reachable)?;
+    serve(app, listener, tls, &place, !args.no_open).await
 }
 
 /// Serves until Ctrl-C; the page opens at `place`, in a browser if it is to.
-async fn serve(app: Arc<App>, listener: TcpListener, place: &str, browser: bool) -> Done {
+async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    tls: Option<Tls>,
+    place: &str,
+    browser: bool,
+) -> Done {
     let address = listener.local_addr().map_err(|e| Problem::failed(e.to_string(), ""))?;
     let host = match address.ip() {
         ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),
     };
-    let url = format!("http://{host}:{}/{place}", address.port());
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{host}:{}/{place}", address.port());
+    let notice = tls.as_ref().map(|tls| tls::notice(tls) + "\n").unwrap_or_default();
     // Whoever read the address may have closed the pipe since.
-    let _ = writeln!(std::io::stdout(), "Podlab is at {url}\nPress Ctrl-C to stop.");
+    let _ = writeln!(std::io::stdout(), "Podlab is at {url}\n{notice}Press Ctrl-C to stop.");
     if !address.ip().is_loopback() {
         eprintln!("Anyone who reaches {address} can use this server.");
     }
     if browser {
         open(&url);
     }
-    serve_until_interrupted(app, listener).await
+    serve_until_interrupted(app, listener, tls).await
 }
 
 /// Serves until Ctrl-C, and then finishes what is open.
 ///
 /// # Errors
 /// If the server stops by itself.
-pub async fn serve_until_interrupted(app: Arc<App>, listener: TcpListener) -> Done {
+pub async fn serve_until_interrupted(
+    app: Arc<App>,
+    listener: TcpListener,
+    tls: Option<Tls>,
+) -> Done {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let ending = app.clone();
     tokio::spawn(async move {
@@ -204,8 +227,7 @@ pub async fn serve_until_interrupted(app: Arc<App>, listener: TcpListener) -> Do
         // The receiver is gone only if the server has ended already.
         let _ = stop.send(());
     });
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(async {
+    let stopped = async {
         // An error means that the sender is gone, which is the end as well.
         let _ = stopped.await;
         tokio::spawn(async {
@@ -213,8 +235,20 @@ pub async fn serve_until_interrupted(app: Arc<App>, listener: TcpListener) -> Do
             // A client that holds its connection does not hold the process.
             std::process::exit(0);
         });
-    });
-    served.await.map_err(|e| Problem::failed(format!("the server stopped: {e}"), ""))?;
+    };
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let served = match tls {
+        None => axum::serve(listener, service).with_graceful_shutdown(stopped).await,
+        Some(tls) => match TlsListener::new(listener, &tls) {
+            // What is tapped tells axum where it comes from.
+            Ok(listener) => {
+                let listener = listener.tap_io(|_| {});
+                axum::serve(listener, service).with_graceful_shutdown(stopped).await
+            }
+            Err(e) => Err(e),
+        },
+    };
+    served.map_err(|e| Problem::failed(format!("the server stopped: {e}"), ""))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use podlab_lab::{Catalogue, Plan};
 use podlab_server::guard::Names;
+use podlab_server::tls::Tls;
 use podlab_server::workshop::{Rules, Workshop, parking};
 use podlab_server::{App, Limits, Options};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 
 use crate::problem::{Done, Problem};
-use crate::{embedded, up};
+use crate::{embedded, log, tls, up};
 
 /// Worlds of one learner that are in memory at once, at most.
 const WORLDS_EACH: usize = 4;
@@ -29,7 +30,7 @@ const PARKING: Duration = Duration::from_secs(10);
 /// Holds a workshop: learners join with a code, each gets a world of their own.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  podlab workshop --listen 0.0.0.0\n  podlab workshop --listen 0.0.0.0 --plan half-day\n  podlab workshop --listen 192.168.0.2 --plan my-plan.yaml --patterns ./my-patterns\n  podlab workshop --listen 0.0.0.0 --resume        after a stop: the same seats and worlds"
+    after_help = "Examples:\n  podlab workshop --listen 0.0.0.0\n  podlab workshop --listen 0.0.0.0 --plan half-day\n  podlab workshop --listen 0.0.0.0 --tls\n  podlab workshop --listen 192.168.0.2 --plan my-plan.yaml --patterns ./my-patterns\n  podlab workshop --listen 0.0.0.0 --resume        after a stop: the same seats and worlds"
 )]
 pub struct Args {
     /// The address to listen on: 0.0.0.0 for every network this machine is in.
@@ -62,11 +63,16 @@ pub struct Args {
     /// Serves the page from this folder, read at the start: for work on the page itself.
     #[arg(long, value_name = "DIR")]
     page: Option<PathBuf>,
+    #[command(flatten)]
+    tls: tls::Args,
+    #[command(flatten)]
+    log: log::Args,
 }
 
 /// Runs until Ctrl-C.
 pub fn run(args: Args) -> Done {
     embedded::complete()?;
+    args.log.start(log::Level::Info);
     up::block_on(start(args))
 }
 
@@ -86,8 +92,10 @@ async fn start(args: Args) -> Done {
         Some(name) => name.clone(),
         None => shown(reachable(args.listen).first().copied().unwrap_or(args.listen)),
     };
+    let names: Vec<String> = args.address.iter().cloned().collect();
+    let tls = args.tls.open(state.as_deref(), &names, &reachable(args.listen))?;
     let learners = usize::from(args.learners);
-    let rules = Rules { learners, plan, address: format!("http://{host}:{port}") };
+    let rules = Rules { learners, plan, address: format!("{}://{host}:{port}", args.tls.scheme()) };
     let workshop = Workshop::open(dir.as_deref(), rules).map_err(|e| {
         Problem::failed(e, "Choose another folder with --state, or leave --resume out.")
     })?;
@@ -102,10 +110,7 @@ async fn start(args: Args) -> Done {
         recordings: learners * 100,
         ..Limits::default()
     };
-    let names = Names {
-        allowed: args.address.clone().into_iter().collect(),
-        any_address: !args.listen.is_loopback(),
-    };
+    let names = Names { allowed: names, any_address: !args.listen.is_loopback() };
     let page = args.page.as_deref().map_or_else(|| Ok(embedded::page()), embedded::page_of)?;
     let options = Options {
         names,
@@ -125,13 +130,18 @@ async fn start(args: Args) -> Done {
         }
     });
     // Whoever read it may have closed the pipe since.
-    let _ = announce(&workshop, args.listen, port);
-    up::serve_until_interrupted(app, listener).await
+    let _ = announce(&workshop, args.listen, port, tls.as_ref());
+    up::serve_until_interrupted(app, listener, tls).await
 }
 
 /// Says where learners join, and where the instructor goes. The secrets are in the part of the
 /// address that browsers send to nobody.
-fn announce(workshop: &Workshop, listen: IpAddr, port: u16) -> std::io::Result<()> {
+fn announce(
+    workshop: &Workshop,
+    listen: IpAddr,
+    port: u16,
+    tls: Option<&Tls>,
+) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let link = workshop.join_link();
     let code = workshop.code();
@@ -145,16 +155,24 @@ fn announce(workshop: &Workshop, listen: IpAddr, port: u16) -> std::io::Result<(
             .build();
         writeln!(out, "\n{text}\n")?;
     }
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let others: Vec<String> = reachable(listen).into_iter().skip(1).map(shown).collect();
     if !others.is_empty() {
         writeln!(out, "This machine is also {} (choose with --address).", others.join(", "))?;
     }
     writeln!(
         out,
-        "You, the instructor, open (keep it to yourself):\n  http://{}:{port}/#/board?key={}",
+        "You, the instructor, open (keep it to yourself):\n  {scheme}://{}:{port}/#/board?key={}",
         if listen.is_unspecified() { "127.0.0.1".into() } else { shown(listen) },
         workshop.secret()
     )?;
+    if let Some(tls) = tls {
+        writeln!(out, "{}", tls::notice(tls))?;
+        writeln!(
+            out,
+            "Browsers warn of a certificate that was made here: learners accept it once."
+        )?;
+    }
     if listen.is_loopback() {
         writeln!(out, "Only this machine can join: --listen 0.0.0.0 opens the room.")?;
     }

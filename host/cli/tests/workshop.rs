@@ -27,7 +27,12 @@ impl Drop for Room {
 }
 
 fn start(state: &Path, more: &[&str]) -> Room {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_podlab"))
+    started(Command::new(env!("CARGO_BIN_EXE_podlab")), state, more)
+}
+
+/// Starts a room by a command that takes the arguments of podlab.
+fn started(mut command: Command, state: &Path, more: &[&str]) -> Room {
+    let mut child = command
         .args(["workshop", "--port", "0", "--state"])
         .arg(state)
         .args(more)
@@ -113,6 +118,91 @@ fn a_room_that_is_killed_comes_back_as_it_was() {
     assert_eq!(status, 200);
     let (status, _, seen) = again.call("GET", "/api/workshop/board", &board, Value::Null);
     assert_eq!((status, &seen["seats"][0]["name"]), (200, &json!("Anna")), "{seen}");
+}
+
+#[test]
+fn whenever_it_is_killed_at_most_the_last_second_is_lost() {
+    const MAPS: &str = "/api/worlds/w1/kube/api/v1/namespaces/default/configmaps";
+    let place = tempfile::tempdir().unwrap();
+    let mut room = start(place.path(), &[]);
+    let join = json!({ "code": room.code, "name": "Anna" });
+    let (_, cookie, _) = room.call("POST", "/api/workshop/join", "", join);
+    // What was made, and when it was said to be.
+    let mut made: Vec<(String, Instant)> = Vec::new();
+    // Moments that are odd on purpose: in the middle of a write as well as between two.
+    for (round, ms) in [1013, 1487, 1951, 2203].into_iter().enumerate() {
+        let killed = Instant::now() + Duration::from_millis(ms);
+        while Instant::now() < killed {
+            let name = format!("map-{round}-{}", made.len());
+            let body = json!({ "metadata": { "name": name } });
+            let (status, _, answer) = room.call("POST", MAPS, &cookie, body);
+            assert_eq!(status, 201, "{answer}");
+            made.push((name, Instant::now()));
+            std::thread::sleep(Duration::from_millis(40));
+        }
+        let at = Instant::now();
+        drop(room);
+        room = start(place.path(), &["--resume"]);
+        let (status, _, list) = room.call("GET", MAPS, &cookie, Value::Null);
+        assert_eq!(status, 200, "{list}");
+        let there: Vec<&str> = list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|m| m["metadata"]["name"].as_str())
+            .collect();
+        let lost: Vec<_> =
+            made.iter().filter(|(name, _)| !there.contains(&name.as_str())).collect();
+        let late = |(_, when): &&(String, Instant)| at - *when > Duration::from_secs(1);
+        assert!(!lost.iter().copied().any(|m| late(&m)), "round {round}: lost {lost:?} at {at:?}");
+        let lost: Vec<String> = lost.into_iter().map(|(name, _)| name.clone()).collect();
+        made.retain(|(name, _)| !lost.contains(name));
+    }
+    assert!(made.len() > 30, "{}", made.len());
+}
+
+/// A process that ignores the signal gets an error for a file that is too long, as for a disk that is
+/// full.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_stops_the_recordings_and_not_the_room() {
+    let place = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    // In blocks of 512 bytes.
+    let script = "trap '' XFSZ; ulimit -f 160; exec \"$0\" \"$@\" 2>\"$ERRORS\"";
+    let errors = place.path().join("errors");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_podlab")]).env("ERRORS", &errors);
+    let room = started(command, place.path(), &["--log", "json"]);
+    let join = json!({ "code": room.code, "name": "Anna" });
+    let (status, cookie, joined) = room.call("POST", "/api/workshop/join", "", join);
+    assert_eq!(status, 201, "{joined}");
+    let maps = "/api/worlds/w1/kube/api/v1/namespaces/default/configmaps";
+    for n in 0..40 {
+        // Not one letter again and again: recordings are packed.
+        let text: String =
+            (0..8000_u32).map(|i| char::from(33 + (i * i * (n + 7) % 89) as u8)).collect();
+        let body = json!({ "metadata": { "name": format!("big-{n}") }, "data": { "text": text } });
+        let (status, _, answer) = room.call("POST", maps, &cookie, body);
+        assert_eq!(status, 201, "{answer}");
+    }
+    let said = |what: &str| {
+        let text = std::fs::read_to_string(&errors).unwrap();
+        text.lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|line| line["message"] == what)
+            .count()
+    };
+    let until = Instant::now() + Duration::from_secs(20);
+    while said("a recording is not written any more") == 0 {
+        assert!(Instant::now() < until, "{}", std::fs::read_to_string(&errors).unwrap());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // Everything goes on, and a newcomer has a place.
+    let (status, _, list) = room.call("GET", maps, &cookie, Value::Null);
+    assert_eq!((status, list["items"].as_array().map(Vec::len)), (200, Some(40)));
+    let join = json!({ "code": room.code, "name": "Bert" });
+    assert_eq!(room.call("POST", "/api/workshop/join", "", join).0, 201);
+    assert_eq!(said("a recording is not written any more"), 1, "it is said once for a world");
 }
 
 #[test]

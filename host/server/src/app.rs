@@ -305,6 +305,7 @@ impl App {
             live
         };
         self.driver.add(&live);
+        tracing::info!(world = live.id(), "a world begins");
         Ok(live)
     }
 
@@ -386,6 +387,7 @@ impl App {
         lock(&self.worlds).remove(&live.number());
         self.driver.remove(live.number());
         live.end(why);
+        tracing::info!(world = live.id(), why, "a world ends");
     }
 
     /// Compiles and adds an image, for new worlds and for those that run in the present.
@@ -430,11 +432,8 @@ impl App {
             let written =
                 std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(&path, &image.wasm[..]));
             if let Err(error) = written {
-                eprintln!(
-                    "podlab: cannot keep the image {} in {}: {error}",
-                    image.name,
-                    path.display()
-                );
+                let file = path.display().to_string();
+                tracing::warn!(file, image = image.name, %error, "an image cannot be kept");
             }
         }
     }

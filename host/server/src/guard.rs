@@ -6,10 +6,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderValue};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -111,11 +112,15 @@ fn refusal(names: &Names, request: &Request) -> Option<ApiError> {
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let from_world = is_proxy(request.uri().path());
     let kubernetes = is_kube(request.uri().path());
+    let (method, began) = (request.method().clone(), Instant::now());
+    // The route, never the path: that may hold a capability.
+    let route = request.extensions().get::<MatchedPath>().map(|m| m.as_str().to_owned());
     let mut response = match refusal(&app.options().names, &request) {
         Some(error) => error.into_response(),
         None => next.run(request).await,
     };
     let status = response.status();
+    tell(&method, route.as_deref().unwrap_or("page"), status, began.elapsed());
     let told = response.extensions().get::<Told>().is_some();
     if (status.is_client_error() || status.is_server_error()) && !told && !from_world && !kubernetes
     {
@@ -128,6 +133,17 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
     };
     security(response.headers_mut(), policy);
     response
+}
+
+/// Puts a request into the log: all for who asks for that much, and always those that failed here.
+fn tell(method: &Method, route: &str, status: StatusCode, took: Duration) {
+    let (method, ms) = (method.as_str(), took.as_secs_f64() * 1e3);
+    let status = status.as_u16();
+    if status == 500 {
+        tracing::error!(method, route, status, ms, "a request failed");
+    } else {
+        tracing::debug!(method, route, status, ms, "a request");
+    }
 }
 
 /// Gives a bare refusal (of the router, of an extractor) the form of all errors.

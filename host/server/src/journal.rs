@@ -62,17 +62,15 @@ impl Journal {
     }
 
     /// Appends what `recording` has that the file has not. A disk that is full or gone stops the
-    /// journal, not the world; it is said once on standard error.
+    /// journal, not the world; it is said once in the log.
     pub fn write(&mut self, recording: &Recording) {
         if self.broken {
             return;
         }
         if let Err(error) = self.append(recording) {
             self.broken = true;
-            eprintln!(
-                "podlab: the recording {} is not written any more: {error}",
-                self.path.display()
-            );
+            let file = self.path.display().to_string();
+            tracing::error!(file, %error, "a recording is not written any more");
         }
     }
 

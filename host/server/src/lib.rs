@@ -7,6 +7,7 @@
 //! - [`outside`]: connections from outside into a world
 //! - [`guard`]: who may ask (Host, Origin), and the headers of every answer
 //! - [`workshop`]: a room of learners: seats, what each may reach, the instructor's board
+//! - [`tls`]: the same over TLS, with a certificate of our own or a given one
 //! - `spdy`: the frames in which Kubernetes' older clients stream
 //! - [`error`]: the errors clients see; [`assets`]: the files of the page
 //! - [`routes`]: one file for each part of the API; [`openapi`]: its description
@@ -29,6 +30,7 @@ pub mod openapi;
 pub mod outside;
 pub mod routes;
 mod spdy;
+pub mod tls;
 pub mod workshop;
 
 pub use app::{App, Limits, Options};

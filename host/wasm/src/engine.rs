@@ -29,6 +29,9 @@ pub struct EngineOptions {
     /// Programs compute for nothing, and cannot be stopped while they do: only for measuring
     /// what metering costs.
     pub unmetered: bool,
+    /// Compiles for every machine of this kind (a target triple), instead of for this one with all
+    /// that its processor has.
+    pub portable: Option<String>,
 }
 
 /// Compiles and runs programs. One a process; cheap to clone.
@@ -94,6 +97,9 @@ impl Engine {
         config.memory_guard_size(64 << 10);
         config.max_wasm_stack(512 << 10);
         config.async_stack_size(1 << 20);
+        if let Some(target) = &options.portable {
+            config.target(target).map_err(broken)?;
+        }
         if let Some(dir) = options.cache_dir {
             let mut cache = CacheConfig::new();
             cache.with_directory(dir);

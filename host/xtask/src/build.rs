@@ -96,9 +96,9 @@ pub fn add_targets() -> Result<()> {
     }
 }
 
-/// Flags under which a guest comes out the same in whatever folder it is built: no path of this
-/// machine gets into it.
-fn guest_flags() -> String {
+/// Flags under which what is compiled comes out the same in whatever folder that is done: no path of
+/// this machine gets into it.
+pub fn same_everywhere() -> String {
     let home = std::env::var_os("CARGO_HOME")
         .map(std::path::PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
@@ -120,7 +120,7 @@ pub fn guests() -> Result<Vec<String>> {
         .args(["--profile", "guest", "--target", GUEST_TARGET])
         .arg("--target-dir")
         .arg(guest_target())
-        .env("CARGO_ENCODED_RUSTFLAGS", guest_flags());
+        .env("CARGO_ENCODED_RUSTFLAGS", same_everywhere());
     shell::run(&mut cargo, "building the guests")?;
     guest_names()
 }

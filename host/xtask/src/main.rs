@@ -6,6 +6,7 @@
 //! - [`web`]: the page: wasm-bindgen and precompression
 //! - [`suite`]: every test there is, as named stages; [`count`]: reading the runners' counts
 //! - [`bugs`]: programs with a known mistake; [`mutants`]: of the guests; [`soak`]: with many seeds
+//! - [`dist`]: what is handed out
 //! - [`figures`]: what `bench` measures
 //! - [`shell`]: running programs; [`paths`]: where things are
 //!
@@ -22,6 +23,7 @@ use clap::{Parser, Subcommand};
 mod bugs;
 mod build;
 mod count;
+mod dist;
 mod embed;
 mod figures;
 mod mutants;
@@ -89,6 +91,11 @@ enum Command {
         #[arg(long)]
         no_build: bool,
     },
+    /// Makes what is handed out: a static binary, archive, Debian package, container image, checksums.
+    #[command(
+        after_help = "Example:\n  cargo xtask dist && ls target/dist\n\nNeeds Linux on x86-64 with musl-gcc (apt-get install musl-tools). Two builds of one commit, in whatever\nfolders, give the same bytes."
+    )]
+    Dist,
     /// Measures, and prints one JSON object a line; progress goes to standard error.
     #[command(
         after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench loopback rewind\n  cargo xtask bench > figures.jsonl"
@@ -113,6 +120,7 @@ fn main() -> Result<()> {
         }
         Command::Test { stages, .. } => suite::run(&stages),
         Command::Soak { parts, seeds, no_build } => soak::run(&parts, seeds, !no_build),
+        Command::Dist => dist::run(),
         Command::Bench { figures, no_build } => figures::run(&figures, !no_build),
     }
 }

@@ -267,7 +267,35 @@ impl Expression {
         if self.names.free.contains(variable) {
             context.add_variable_from_value(variable.to_owned(), at_hand);
         }
-        Value::resolve(&self.program, &context).map_err(|e| format!("`{}`: {e}", self.source))
+        Value::resolve(&self.program, &context).map_err(|e| {
+            let missing = self.missing(evaluator);
+            let missing = if missing.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", missing.join("; "))
+            };
+            format!("`{}`: {e}{missing}", self.source)
+        })
+    }
+
+    /// What it speaks of that is not there now: the usual reason why it has no value.
+    fn missing(&self, evaluator: &Evaluator) -> Vec<String> {
+        let mut missing = Vec::new();
+        for (function, name) in &self.names.calls {
+            let why = match function.as_str() {
+                "last" if evaluator.history.last(name) == Value::Null => {
+                    format!("no request {name:?} has ended yet")
+                }
+                "pod" if evaluator.history.object("Pod", name) == Value::Null => {
+                    format!("there is no pod {name:?} now")
+                }
+                _ => continue,
+            };
+            if !missing.contains(&why) {
+                missing.push(why);
+            }
+        }
+        missing
     }
 }
 
@@ -307,6 +335,15 @@ mod tests {
 
     fn value(source: &str) -> Result<Value, String> {
         Expression::compile(source)?.value(&Evaluator::new(History::default()), None)
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let why = value("last('page').status == 200").unwrap_err();
+        assert!(why.contains("no request \"page\" has ended yet"), "{why}");
+        let why = value("pod('web').status.phase == 'Running'").unwrap_err();
+        assert!(why.contains("there is no pod \"web\" now"), "{why}");
+        assert!(!value("'a'.b").unwrap_err().contains("now)"));
     }
 
     #[test]

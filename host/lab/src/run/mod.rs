@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use podlab_sim::{Rng, Stop, Time};
-use podlab_trace::{Kind, Verdict, text};
+use podlab_trace::{Event, Kind, Seq, Trace, Verdict, text};
 use podlab_world::options::NodeOptions;
 use podlab_world::{Fault, Images, Recording, World, WorldOptions};
 
@@ -30,7 +30,9 @@ const TICK: u64 = 5_000_000;
 const BUDGET: u64 = 1_000_000;
 
 /// How many events before and after the one that decided a check are shown.
-const AROUND: u64 = 4;
+const AROUND: usize = 4;
+/// Among so many on either side.
+const LOOKED_AT: u64 = 200;
 
 /// Runs scenarios.
 #[derive(Clone)]
@@ -269,7 +271,7 @@ impl Run<'_> {
         let trace = self.world.trace().clone();
         for check in checks.iter_mut().filter(|c| c.verdict != Verdict::Pass) {
             let about = if check.event > 0 { check.event } else { trace.last() };
-            let events = trace.read(about.saturating_sub(AROUND).max(1), 2 * AROUND as usize + 1);
+            let events = around(&trace, about);
             check.around =
                 trace.with_state(|state| events.iter().map(|e| text::line(state, e)).collect());
         }
@@ -301,6 +303,20 @@ impl Run<'_> {
         }
         Finished { report, world: self.world, script: self.script }
     }
+}
+
+/// The event `about` and those next to it, without the heartbeats of nodes: where nothing else happens
+/// any more, they are all that happens.
+fn around(trace: &Trace, about: Seq) -> Vec<Event> {
+    let heartbeat = |event: &Event| matches!(&event.kind, Kind::Object { namespace, .. } if namespace == "kube-node-lease");
+    let first = about.saturating_sub(LOOKED_AT).max(1);
+    let mut events = trace.read(first, 2 * LOOKED_AT as usize + 1);
+    events.retain(|event| event.seq == about || !heartbeat(event));
+    let at = events.iter().position(|event| event.seq >= about).unwrap_or(events.len());
+    // Where there are none after it, there is room for more before it.
+    let after = events.len().saturating_sub(at + 1).min(AROUND);
+    events.truncate(at + 1 + after);
+    events.split_off(events.len().saturating_sub(2 * AROUND + 1))
 }
 
 /// What the world was made with, for people.

@@ -71,6 +71,7 @@ pub async fn about(State(app): State<Arc<App>>, viewer: Viewer) -> Answer {
 /// What somebody who comes in is told; the capability is for their browser only.
 async fn welcome(app: Arc<App>, joined: Joined) -> Answer {
     let seat = joined.seat;
+    let tls = workshop(&app)?.speaks_tls();
     let world = blocking(move || app.home(seat)).await;
     // The seat is theirs even if there is no world yet: the page asks for one again.
     let world = world.map_err(|e| e.message);
@@ -78,7 +79,11 @@ async fn welcome(app: Arc<App>, joined: Joined) -> Answer {
         "seat": seat, "name": joined.name, "word": joined.word,
         "world": world.as_ref().ok(), "problem": world.as_ref().err(),
     });
-    Ok((StatusCode::CREATED, [(header::SET_COOKIE, cookie(&joined.capability))], axum::Json(body))
+    Ok((
+        StatusCode::CREATED,
+        [(header::SET_COOKIE, cookie(&joined.capability, tls))],
+        axum::Json(body),
+    )
         .into_response())
 }
 
@@ -100,8 +105,10 @@ pub async fn come_back(State(app): State<Arc<App>>, from: From, body: Json) -> A
 /// `POST /api/workshop/instructor`
 pub async fn instruct(State(app): State<Arc<App>>, from: From, body: Json) -> Answer {
     let fields = body.fields(&["secret"])?;
-    let secret = workshop(&app)?.instruct(from.0, &text(&fields, "secret")?)?;
-    Ok(([(header::SET_COOKIE, cookie(&secret))], axum::Json(json!({ "role": "instructor" })))
+    let workshop = workshop(&app)?;
+    let secret = workshop.instruct(from.0, &text(&fields, "secret")?)?;
+    let cookie = cookie(&secret, workshop.speaks_tls());
+    Ok(([(header::SET_COOKIE, cookie)], axum::Json(json!({ "role": "instructor" })))
         .into_response())
 }
 

@@ -140,6 +140,11 @@ impl Workshop {
         &self.rules
     }
 
+    /// Whether learners reach it over TLS.
+    pub fn speaks_tls(&self) -> bool {
+        self.rules.address.starts_with("https:")
+    }
+
     /// The join code.
     pub fn code(&self) -> String {
         lock(&self.record).code.clone()
@@ -176,7 +181,7 @@ impl Workshop {
             if let Err(error) = written
                 && !self.broken.swap(true, Relaxed)
             {
-                eprintln!("podlab: the workshop's register is not written any more: {error}");
+                tracing::error!(%error, "the workshop's register is not written any more");
             }
             if !failed {
                 self.broken.store(false, Relaxed);
@@ -224,6 +229,9 @@ impl Workshop {
         })?;
         let result = f();
         // Only what was wrong costs: a full room or a name that is taken is no guess.
+        if result.as_ref().err().is_some_and(|e| e.reason == "Wrong") {
+            tracing::warn!(%from, "a wrong code, word or link");
+        }
         if result.as_ref().err().is_none_or(|e| e.reason != "Wrong") {
             lock(&self.attempts).right(from);
         }
@@ -275,6 +283,7 @@ impl Workshop {
                 record.seats.insert(number, seat);
                 Ok(number)
             })?;
+            tracing::info!(seat, "a learner joins");
             Ok(Joined { seat, name, capability, word: Some(word) })
         })
     }
@@ -310,6 +319,7 @@ impl Workshop {
                     "Type both as they were shown when you joined, or ask the instructor for a new word.",
                 )
             })?;
+            tracing::info!(seat, "a learner comes back");
             Ok(Joined { seat, name, capability, word: None })
         })
     }

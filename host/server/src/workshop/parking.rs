@@ -90,7 +90,12 @@ impl App {
                 replay::run(&mut world, recording.end())?;
                 Ok(world)
             };
-            run().map_err(|e| eprintln!("podlab: {} cannot be run again: {e}", path.display())).ok()
+            run()
+                .map_err(|error| {
+                    let file = path.display().to_string();
+                    tracing::warn!(file, %error, "a recording cannot be run again");
+                })
+                .ok()
         })
     }
 

@@ -69,9 +69,13 @@ pub fn hide(headers: &mut HeaderMap) {
     }
 }
 
-/// The header that gives a browser a capability: no script can read it, no other site sends it.
-pub fn cookie(capability: &str) -> String {
-    format!("{COOKIE_NAME}={capability}; Path=/; Max-Age={MAX_AGE}; HttpOnly; SameSite=Strict")
+/// The header that gives a browser a capability: no script can read it, no other site sends it, and
+/// where TLS is spoken it is sent over nothing else.
+pub fn cookie(capability: &str, tls: bool) -> String {
+    let secure = if tls { "; Secure" } else { "" };
+    format!(
+        "{COOKIE_NAME}={capability}; Path=/; Max-Age={MAX_AGE}; HttpOnly; SameSite=Strict{secure}"
+    )
 }
 
 /// The header that takes it away again.

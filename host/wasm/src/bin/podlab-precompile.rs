@@ -23,7 +23,8 @@ fn main() -> ExitCode {
 }
 
 fn compile(files: &[String]) -> Result<(), String> {
-    let engine = Engine::new(EngineOptions::default()).map_err(|e| e.to_string())?;
+    let options = EngineOptions { portable: target(), ..EngineOptions::default() };
+    let engine = Engine::new(options).map_err(|e| e.to_string())?;
     for pair in files.chunks_exact(2) {
         let (from, to) = (&pair[0], &pair[1]);
         let wasm = std::fs::read(from).map_err(|e| format!("{from}: {e}"))?;
@@ -31,4 +32,15 @@ fn compile(files: &[String]) -> Result<(), String> {
         std::fs::write(to, code).map_err(|e| format!("{to}: {e}"))?;
     }
     Ok(())
+}
+
+/// This kind of machine: what is built in must run on others than the one that built it.
+fn target() -> Option<String> {
+    let system = match std::env::consts::OS {
+        "linux" => "unknown-linux-gnu",
+        "macos" => "apple-darwin",
+        "windows" => "pc-windows-msvc",
+        _ => return None,
+    };
+    Some(format!("{}-{system}", std::env::consts::ARCH))
 }

@@ -23,6 +23,7 @@ use podlab_world::{Allowance, Images, Twins, World, WorldOptions};
 
 mod control_plane;
 mod runner;
+mod workshop;
 
 /// As in podlab.
 #[global_allocator]
@@ -53,6 +54,8 @@ const FIGURES: &[(&str, Figure)] = &[
     ("api", control_plane::reads),
     ("watchers", control_plane::watchers),
     ("kubectl", control_plane::kubectl),
+    ("learners", workshop::learners),
+    ("parked", workshop::parked),
 ];
 
 fn main() -> Result<()> {
