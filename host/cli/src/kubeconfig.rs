@@ -180,6 +180,8 @@ fn config(server: &str, world: &str, name: &str, trusted: Option<&[u8]>) -> Valu
     if let Some(trusted) = trusted {
         let data = base64::engine::general_purpose::STANDARD.encode(trusted);
         config["clusters"][0]["cluster"]["certificate-authority-data"] = json!(data);
+        // Over TLS kubectl asks for a user name if it has nothing to show. Who one is, the URL says.
+        config["users"][0]["user"]["token"] = json!(MARK);
     }
     config
 }

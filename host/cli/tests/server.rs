@@ -48,6 +48,8 @@ fn over_tls_a_kubeconfig_brings_the_certificate_and_plain_http_is_sent_on() {
     let text = String::from_utf8_lossy(&out.stdout);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     assert!(text.contains("certificate-authority-data: ") && text.contains("server: https://"));
+    // Without something to show, kubectl would ask for a user name.
+    assert!(text.contains("token: "), "{text}");
 
     // Somebody else's certificate is not believed.
     let other = tempfile::tempdir().unwrap();

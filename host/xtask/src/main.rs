@@ -95,7 +95,11 @@ enum Command {
     #[command(
         after_help = "Example:\n  cargo xtask dist && ls target/dist\n\nNeeds Linux on x86-64 with musl-gcc (apt-get install musl-tools). Two builds of one commit, in whatever\nfolders, give the same bytes."
     )]
-    Dist,
+    Dist {
+        /// Takes guests, patterns and page as they were built before.
+        #[arg(long)]
+        no_build: bool,
+    },
     /// Measures, and prints one JSON object a line; progress goes to standard error.
     #[command(
         after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench loopback rewind\n  cargo xtask bench > figures.jsonl"
@@ -120,7 +124,7 @@ fn main() -> Result<()> {
         }
         Command::Test { stages, .. } => suite::run(&stages),
         Command::Soak { parts, seeds, no_build } => soak::run(&parts, seeds, !no_build),
-        Command::Dist => dist::run(),
+        Command::Dist { no_build } => dist::run(!no_build),
         Command::Bench { figures, no_build } => figures::run(&figures, !no_build),
     }
 }

@@ -46,13 +46,15 @@ struct Product {
 ///
 /// # Errors
 /// If a tool is missing (with how to get it), or something cannot be built.
-pub fn run() -> Result<()> {
+pub fn run(build_first: bool) -> Result<()> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!("packages are made on Linux on x86-64: the static binary is built with its tools");
     }
     needs("musl-gcc", "apt-get install musl-tools")?;
     needs("strip", "apt-get install binutils")?;
-    build::build()?;
+    if build_first {
+        build::build()?;
+    }
     add_target()?;
     eprintln!("[dist] podlab ({TARGET})");
     let built = compile()?;
