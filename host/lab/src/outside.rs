@@ -162,8 +162,12 @@ impl Exchange {
 
 fn head(request: &Request) -> Vec<u8> {
     let mut text = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
-    let host = request.to.rsplit_once(':').map_or(request.to.as_str(), |(h, _)| h);
-    text += &format!("Host: {host}\r\nConnection: close\r\n");
+    // Whom it is for may be another name than where it goes: that is how an Ingress is asked.
+    if !request.headers.keys().any(|name| name.eq_ignore_ascii_case("host")) {
+        let host = request.to.rsplit_once(':').map_or(request.to.as_str(), |(h, _)| h);
+        text += &format!("Host: {host}\r\n");
+    }
+    text += "Connection: close\r\n";
     for (name, value) in &request.headers {
         text += &format!("{name}: {value}\r\n");
     }

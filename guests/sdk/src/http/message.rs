@@ -181,8 +181,11 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads the head of a request.
-    pub(crate) fn from_head(head: Head, peer: &str) -> Result<Request, Refusal> {
+    /// Reads the head of a request; its body is not there yet.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a status.
+    pub fn from_head(head: Head, peer: &str) -> Result<Request, Refusal> {
         let [method, target, version] = head.line;
         let minor = match version.as_str() {
             "HTTP/1.1" => 1,
@@ -323,7 +326,7 @@ impl Response {
 }
 
 /// The phrase of a status (RFC 9110, 15).
-fn reason(status: u16) -> &'static str {
+pub fn reason(status: u16) -> &'static str {
     match status {
         100 => "Continue",
         200 => "OK",
@@ -342,7 +345,9 @@ fn reason(status: u16) -> &'static str {
         422 => "Unprocessable Content",
         500 => "Internal Server Error",
         501 => "Not Implemented",
+        502 => "Bad Gateway",
         503 => "Service Unavailable",
+        504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
         507 => "Insufficient Storage",
         _ => "Status",

@@ -210,7 +210,7 @@ pub struct Request {
     /// The method.
     #[serde(default = "get", skip_serializing_if = "is_get")]
     pub method: String,
-    /// Headers beside Host, Content-Length and Connection.
+    /// Headers beside Content-Length and Connection; `Host` is that of `to` unless it is given here.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub headers: std::collections::BTreeMap<String, String>,
     /// The body.
