@@ -134,9 +134,15 @@ mod tests {
             ("canary-weight", "100"),
         ]);
         let takes = |pairs: &[(&str, &str)]| c.takes(&headers(pairs), no_draw);
-        assert_eq!(takes(&[("x-canary", "never"), ("Cookie", "beta=always")]), (false, Why::Header));
+        assert_eq!(
+            takes(&[("x-canary", "never"), ("Cookie", "beta=always")]),
+            (false, Why::Header)
+        );
         assert_eq!(takes(&[("x-canary", "always"), ("Cookie", "beta=never")]), (true, Why::Header));
-        assert_eq!(takes(&[("x-canary", "maybe"), ("Cookie", "a=b; beta=never")]), (false, Why::Cookie));
+        assert_eq!(
+            takes(&[("x-canary", "maybe"), ("Cookie", "a=b; beta=never")]),
+            (false, Why::Cookie)
+        );
         assert_eq!(takes(&[("Cookie", "beta=yes")]), (true, Why::Weight));
         assert_eq!(takes(&[("Cookie", "gamma=never")]), (true, Why::Weight));
     }

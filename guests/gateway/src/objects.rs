@@ -25,6 +25,8 @@ pub enum Port {
     Number(u16),
     /// By its name.
     Name(String),
+    /// Whichever comes first.
+    First,
 }
 
 impl std::fmt::Display for Port {
@@ -32,6 +34,7 @@ impl std::fmt::Display for Port {
         match self {
             Port::Number(number) => number.fmt(f),
             Port::Name(name) => name.fmt(f),
+            Port::First => f.write_str("first"),
         }
     }
 }
@@ -115,9 +118,8 @@ impl Ingress {
         let mut wrong = Vec::new();
         let annotations: BTreeMap<String, String> = entries(&meta["annotations"]);
         let canary = Canary::read(&annotations, &mut wrong);
-        let mut backend = |value: &Value| {
-            Backend::read(&namespace, value).map_err(|why| wrong.push(why)).ok()
-        };
+        let mut backend =
+            |value: &Value| Backend::read(&namespace, value).map_err(|why| wrong.push(why)).ok();
         let default = &spec["defaultBackend"];
         let default = if default.is_null() { None } else { backend(default) };
         let mut rules = Vec::new();
@@ -204,6 +206,7 @@ impl Service {
         let is = |(name, number): &&(String, u16)| match port {
             Port::Number(wanted) => number == wanted,
             Port::Name(wanted) => name == wanted,
+            Port::First => true,
         };
         self.ports.iter().find(is).map(|(name, _)| name.as_str())
     }
@@ -295,7 +298,10 @@ mod tests {
                 {"addresses": ["10.0.0.3"]},
             ],
         }));
-        assert_eq!((slice.service.as_str(), slice.ready.join(" ").as_str()), ("web", "10.0.0.1 10.0.0.3"));
+        assert_eq!(
+            (slice.service.as_str(), slice.ready.join(" ").as_str()),
+            ("web", "10.0.0.1 10.0.0.3")
+        );
         let balanced = Service::read(&json!({
             "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.9", "ports": [{"port": 80}]},
             "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.1", "ipMode": "VIP"}]}},

@@ -102,8 +102,11 @@ impl Table {
     }
 
     fn serve(&mut self, name: &Name, ingress: &Ingress) {
-        let route =
-            |backend: &Backend| Route { ingress: name.clone(), backend: backend.clone(), canary: None };
+        let route = |backend: &Backend| Route {
+            ingress: name.clone(),
+            backend: backend.clone(),
+            canary: None,
+        };
         let default = ingress.default.as_ref().map(route);
         if ingress.rules.is_empty() && self.default.is_none() {
             self.default.clone_from(&default);

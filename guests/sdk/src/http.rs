@@ -12,8 +12,7 @@ mod server;
 
 pub use client::{Client, Reply, Url};
 pub use message::{
-    Body, Head, Headers, Refusal, Request, Response, http_date, parse_head, parse_http_date,
-    reason,
+    Body, Head, Headers, Refusal, Request, Response, http_date, parse_head, parse_http_date, reason,
 };
 pub use pieces::{Fault, PIECE, Reader, Rest};
 pub use server::{Handler, Limits, serve};

@@ -19,8 +19,10 @@ fn ingress(host: &str, paths: &[(&str, bool, &str)]) -> Ingress {
 }
 
 fn table(ingresses: &[(&str, Ingress)]) -> Table {
-    let all: BTreeMap<Name, Ingress> =
-        ingresses.iter().map(|(n, i)| (("default".to_owned(), (*n).to_owned()), i.clone())).collect();
+    let all: BTreeMap<Name, Ingress> = ingresses
+        .iter()
+        .map(|(n, i)| (("default".to_owned(), (*n).to_owned()), i.clone()))
+        .collect();
     Table::new(all.iter(), None)
 }
 
@@ -102,7 +104,10 @@ fn the_older_one_has_what_two_claim() {
         created: created.into(),
         ..ingress("", &[("/", false, service)])
     };
-    let t = table(&[("a", aged("young", "2026-01-02T00:00:00Z")), ("b", aged("old", "2026-01-01T00:00:00Z"))]);
+    let t = table(&[
+        ("a", aged("young", "2026-01-02T00:00:00Z")),
+        ("b", aged("old", "2026-01-01T00:00:00Z")),
+    ]);
     assert_eq!(goes(&t, "", "/"), "old");
     assert_eq!(t.ignored, ["default/a: / is default/b's"]);
 }
@@ -125,7 +130,10 @@ fn a_canary_needs_a_route_of_its_namespace() {
     assert_eq!(t.find("", "/x").unwrap().canary, None);
     assert_eq!(
         t.ignored,
-        ["default/z-canary: / has an older canary", "default/z-canary: /x is no canary of any Ingress"]
+        [
+            "default/z-canary: / has an older canary",
+            "default/z-canary: /x is no canary of any Ingress"
+        ]
     );
     let other = (("other".to_owned(), "c".to_owned()), of(ingress("", &[("/", false, "c")])));
     let stable = (("default".to_owned(), "s".to_owned()), ingress("", &[("/", false, "s")]));
@@ -166,7 +174,8 @@ fn paths_are_made_normal() {
 /// Kubernetes' words: "A request is a match for path p if every p is an element-wise prefix of p of
 /// the request path."
 fn matches(rule: &Path, asked: &str) -> bool {
-    let elements = |p: &str| p.split('/').filter(|e| !e.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let elements =
+        |p: &str| p.split('/').filter(|e| !e.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     match rule.exact {
         true => rule.path == asked,
         false => elements(asked).starts_with(&elements(&rule.path)),

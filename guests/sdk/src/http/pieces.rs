@@ -106,6 +106,11 @@ impl Reader {
         &self.stream
     }
 
+    /// What it read.
+    pub fn into_stream(self) -> Rc<TcpStream> {
+        self.stream
+    }
+
     /// Whether nothing waits to be read that has been received already.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
