@@ -71,6 +71,20 @@ fn each_step_does_what_it_says() {
     assert_eq!(podlab_lab::report::vacuous(&reports), []);
 }
 
+/// Routes and canaries of the gateway, with what is missing put back.
+#[test]
+fn the_ingress_controller_does_what_it_says() {
+    let worlds = worlds();
+    let pattern = worlds.get("ingress").unwrap();
+    let runner = runner(pattern);
+    for (name, scenario) in pattern.scenarios().unwrap() {
+        for seed in 1..=3 {
+            let report = runner.run(pattern, &name, &scenario, seed).report;
+            assert_eq!(report.verdict, Verdict::Pass, "{name} under seed {seed}: {report:#?}");
+        }
+    }
+}
+
 /// The same run twice gives the same report.
 #[test]
 fn a_report_says_the_same_twice() {

@@ -65,6 +65,16 @@ const ALL: &[StandIn] = &[
         env: &[("MEMCACHED", "-")],
         file: None,
     },
+    StandIn {
+        names: &["ingress-nginx/controller"],
+        guest: "gateway",
+        env: &[
+            ("LISTEN", "0.0.0.0:80"),
+            ("CONTROLLER_CLASS", "k8s.io/ingress-nginx"),
+            ("INGRESS_CLASS", "nginx"),
+        ],
+        file: None,
+    },
     StandIn { names: &["memcached"], guest: "cache", env: &[("REDIS", "-")], file: None },
 ];
 
@@ -135,6 +145,7 @@ pub fn command(name: &str, guest: &str, args: Vec<String>) -> Vec<String> {
             _,
             "nginx" | "nginx-debug" | "httpd" | "httpd-foreground" | "redis-server" | "memcached",
         ) if guest != "toolbox" => with(&[guest], &[]),
+        (_, "nginx-ingress-controller") => with(&[guest], &args[1..]),
         _ => args,
     }
 }
@@ -160,6 +171,10 @@ mod tests {
         ] {
             assert_eq!(known_name(image), Some("nginx"), "{image}");
         }
+        assert_eq!(
+            known_name("registry.k8s.io/ingress-nginx/controller:v1.12.1@sha256:00"),
+            Some("ingress-nginx/controller")
+        );
         assert_eq!(known_name("quay.io/curlimages/curl:8.10.1"), Some("curlimages/curl"));
         for image in ["nginx:1.161", "nginx:broken", "mynginx", "someone/nginx", "nginx:", ""] {
             assert_eq!(known_name(image), None, "{image}");
@@ -176,5 +191,9 @@ mod tests {
         assert_eq!(run("busybox", "toolbox", "/bin/sh -c ls"), "/bin/sh -c ls");
         assert_eq!(run("curlimages/curl", "toolbox", "toolbox -s http://x"), "curl -s http://x");
         assert_eq!(run("nginx", "web", "nginx -g daemon off;"), "web");
+        assert_eq!(
+            run("ingress-nginx/controller", "gateway", "/nginx-ingress-controller --a=b"),
+            "gateway --a=b"
+        );
     }
 }

@@ -34,7 +34,8 @@ fn goes(table: &Table, host: &str, path: &str) -> String {
 #[test]
 fn the_examples_of_kubernetes() {
     let (prefix, exact) = (false, true);
-    let rows: &[(&[(&str, bool)], &str, &str)] = &[
+    type Row<'a> = (&'a [(&'a str, bool)], &'a str, &'a str);
+    let rows: &[Row] = &[
         (&[("/", prefix)], "/any/path", "/"),
         (&[("/foo", exact)], "/foo", "/foo"),
         (&[("/foo", exact)], "/bar", "404"),
