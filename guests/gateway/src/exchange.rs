@@ -192,7 +192,12 @@ impl Gateway {
     ) -> Result<Answer, Failure> {
         let (mut tried, mut last, mut late) = (Vec::new(), String::new(), true);
         while tried.len() < self.settings.tries {
-            let chosen = self.upstreams.choose(backend, ready, &tried, &self.chance);
+            // Who is ready may be known better now than when the request came.
+            let now = match self.cluster.behind(backend) {
+                Behind::Ready(now) if !tried.is_empty() => now,
+                _ => ready.to_owned(),
+            };
+            let chosen = self.upstreams.choose(backend, &now, &tried, &self.chance);
             let Some(address) = chosen else { break };
             if !tried.is_empty() {
                 self.figures.retried();
@@ -216,6 +221,7 @@ impl Gateway {
                 },
                 Err(error) => (error.kind() == io::ErrorKind::TimedOut, error.to_string()),
             };
+            self.upstreams.failed(address);
             late &= why.0;
             last = format!("{backend}: {address}: {}", why.1);
         }

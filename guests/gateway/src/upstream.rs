@@ -23,14 +23,27 @@ const TURNS: usize = 4096;
 /// A connection, and since when nothing has been asked over it.
 type Kept = (Instant, Rc<TcpStream>);
 
+/// For how long an address that did not answer is asked only if no other is left.
+const SICK: Duration = Duration::from_secs(10);
+
 /// Those who answer.
 #[derive(Default)]
 pub struct Upstreams {
+    sick: RefCell<BTreeMap<SocketAddr, Instant>>,
     turns: RefCell<BTreeMap<Backend, usize>>,
     kept: RefCell<BTreeMap<SocketAddr, Vec<Kept>>>,
 }
 
 impl Upstreams {
+    /// An address did not answer.
+    pub fn failed(&self, address: SocketAddr) {
+        let mut sick = self.sick.borrow_mut();
+        sick.retain(|_, since| since.elapsed() < SICK);
+        if sick.len() < TURNS {
+            sick.insert(address, Instant::now());
+        }
+    }
+
     /// Whose turn it is among those that were not tried yet.
     pub fn choose(
         &self,
@@ -48,14 +61,19 @@ impl Upstreams {
             Some(turn) => turn,
             None => turns.entry(backend.clone()).or_insert(chance.below(1 << 16) as usize),
         };
+        let sick = self.sick.borrow();
+        let well = |a: &SocketAddr| sick.get(a).is_none_or(|since| since.elapsed() >= SICK);
+        let mut left = None;
         for _ in 0..ready.len() {
             *turn = turn.wrapping_add(1);
             let one = ready[*turn % ready.len()];
-            if !tried.contains(&one) {
-                return Some(one);
+            match tried.contains(&one) {
+                true => {}
+                false if well(&one) => return Some(one),
+                false => left = left.or(Some(one)),
             }
         }
-        None
+        left
     }
 
     /// A connection that was kept and is still open.
@@ -114,5 +132,8 @@ mod tests {
         assert_eq!(three, ready);
         assert_eq!(turn(&ready[..2]), Some(ready[2]));
         assert_eq!(turn(&ready), None);
+        upstreams.failed(ready[0]);
+        assert!((0..9).filter_map(|_| turn(&[])).all(|one| one != ready[0]));
+        assert_eq!(turn(&ready[1..]), Some(ready[0]));
     }
 }
