@@ -99,10 +99,11 @@ fn a_canary_takes_its_share() {
 #[test]
 fn the_api_server_may_go_away() {
     let a = Backend::start("a");
-    let world = World::start(&["--api-timeout=200ms", "--watch-span=1s"]);
+    let world = World::start(&["--api-timeout=700ms", "--watch-span=1s"]);
     world.service("a", &[a.port]);
     world.put("ingresses", ingress("one", "", &[("/", "a")]));
     world.until("GET / HTTP/1.1\r\nHost: h\r\n\r\n", "a: ");
+    assert!(world.metrics().contains("gateway_api_up 1"));
     world.cut(true);
     world.wait("it is noticed", || world.metrics().contains("gateway_api_up 0"));
     for _ in 0..5 {

@@ -97,8 +97,9 @@ async fn api(store: Shared, request: Request) -> Response {
         return Response::json(200, store.lock().unwrap().list(&plural).to_string());
     }
     let from: u64 = request.parameter("resourceVersion").unwrap().parse().unwrap();
-    let end = Instant::now() + Duration::from_secs(1);
-    // One change ends this watch: the next one goes on from there.
+    let end = Instant::now() + Duration::from_millis(200);
+    // One change ends this watch, and so does a moment without any, since nothing of an answer is
+    // sent before it is whole: the next one goes on from there.
     loop {
         {
             let store = store.lock().unwrap();
