@@ -115,10 +115,15 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> io::Result<Reply> {
-        let mut message = format!(
-            "{method} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: {}\r\n",
-            url.target, url.host, url.port, self.name
-        );
+        let mut message = format!("{method} {} HTTP/1.1\r\n", url.target);
+        // Said by the caller, these are not said again.
+        let said = |name: &str| headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        if !said("host") {
+            message.push_str(&format!("Host: {}:{}\r\n", url.host, url.port));
+        }
+        if !said("user-agent") {
+            message.push_str(&format!("User-Agent: {}\r\n", self.name));
+        }
         for (name, value) in headers {
             message.push_str(&format!("{name}: {value}\r\n"));
         }

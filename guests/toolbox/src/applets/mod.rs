@@ -2,6 +2,7 @@
 
 mod archive;
 mod condition;
+mod curl;
 mod digest;
 mod disk;
 mod edit;
@@ -68,6 +69,12 @@ const APPLETS: &[Applet] = &[
     applet("basename", "PATH [SUFFIX]", "", files::basename),
     applet("cat", "[-n] [FILE...]", "nu", text::cat),
     applet("cp", "[-rafp] FROM... TO", "raRfpvT recursive=r archive=a", files::cp),
+    applet(
+        "curl",
+        "[-sSifIkLv] [-H 'NAME: VALUE'] [-X METHOD] [-d DATA] [-o FILE] [-w FORMAT] [-m SECONDS] URL",
+        curl::OPTIONS,
+        curl::curl,
+    ),
     applet(
         "cut",
         "-f LIST [-d C] [-s] | -c LIST [FILE...]",
