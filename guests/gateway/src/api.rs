@@ -109,12 +109,20 @@ impl Api {
         Ok(Watch { answer, line: Vec::new(), patience })
     }
 
-    /// Merges `change` into what is at `path`.
+    /// Reads what is at `path`.
     ///
     /// # Errors
     /// See [`Refused`].
-    pub async fn merge(&self, path: &str, change: &Value) -> Result<(), Refused> {
-        self.value("PATCH", path, Some(change)).await.map(drop)
+    pub async fn get(&self, path: &str) -> Result<Value, Refused> {
+        self.value("GET", path, None).await
+    }
+
+    /// Replaces what is at `path`, unless it has changed since it was read.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn put(&self, path: &str, object: &Value) -> Result<(), Refused> {
+        self.value("PUT", path, Some(object)).await.map(drop)
     }
 
     async fn value(
@@ -153,7 +161,7 @@ impl Api {
         let body = body.map(Value::to_string).unwrap_or_default();
         if !body.is_empty() {
             message.push_str(&format!(
-                "Content-Type: application/merge-patch+json\r\nContent-Length: {}\r\n",
+                "Content-Type: application/json\r\nContent-Length: {}\r\n",
                 body.len()
             ));
         }

@@ -2,6 +2,7 @@
 //! old, and tells when the API server goes away and comes back.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use crate::objects::shown;
 
 /// From one try to the next while the API server is away: doubled each time, up to the last.
 const WAIT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
+/// Before a status is written again that could not be written.
+const FAILED: Duration = Duration::from_secs(30);
 /// Before a kind is asked for again that we may not see.
 const FORBIDDEN: Duration = Duration::from_secs(300);
 
@@ -137,41 +140,40 @@ impl Link {
     }
 
     async fn statuses(&self) {
-        let mut said = String::new();
+        let mut said = BTreeMap::new();
         loop {
             let changed = self.cluster.changed();
-            let mut failed = false;
             if self.cluster.known() {
                 // Made now, so that the log says what is wrong before anybody calls.
                 drop(self.cluster.table());
             }
+            let mut failed = BTreeMap::new();
             for (name, addresses) in self.cluster.unpublished() {
                 match self.write(&name, &addresses).await {
                     Ok(()) => {
-                        said.clear();
                         let text = addresses.to_string();
                         log::info("published", &[("ingress", &shown(&name)), ("at", &text)]);
                     }
-                    // Removed meanwhile: its watch will say so.
-                    Err(Refused::Answer(404, _)) => {}
+                    // Removed or changed meanwhile: its watch will say so.
+                    Err(Refused::Answer(404 | 409, _)) => {}
                     Err(why) => {
-                        failed = true;
                         let text = why.to_string();
-                        if text != said {
+                        if said.get(&name) != Some(&text) {
                             log::warn(
                                 "not-published",
                                 &[("ingress", &shown(&name)), ("error", &text)],
                             );
-                            said = text;
                         }
+                        failed.insert(name, text);
                     }
                 }
             }
+            said = failed;
             // What was written comes back as a change: only then is it known to be there.
-            if failed {
-                race(changed.wait(), sleep(WAIT.1)).await;
-            } else {
+            if said.is_empty() {
                 changed.wait().await;
+            } else {
+                race(changed.wait(), sleep(FAILED)).await;
             }
             sleep(WAIT.0).await;
         }
@@ -179,9 +181,10 @@ impl Link {
 
     async fn write(&self, name: &(String, String), addresses: &Value) -> Result<(), Refused> {
         let (namespace, name) = name;
-        let path =
-            format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/{name}/status");
-        let change = json!({ "status": { "loadBalancer": { "ingress": addresses } } });
-        self.api.merge(&path, &change).await
+        let path = format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/{name}");
+        // Not a patch: roles written for other controllers let them get and update.
+        let mut object = self.api.get(&path).await?;
+        object["status"] = json!({ "loadBalancer": { "ingress": addresses } });
+        self.api.put(&format!("{path}/status"), &object).await
     }
 }

@@ -70,29 +70,22 @@ async fn api(store: Shared, request: Request) -> Response {
     while store.lock().unwrap().cut {
         sleep(Duration::from_millis(50)).await;
     }
-    let words: Vec<&str> = request.path.trim_matches('/').split('/').collect();
-    if request.method == "PATCH" {
-        let [
-            "apis",
-            "networking.k8s.io",
-            "v1",
-            "namespaces",
-            "default",
-            "ingresses",
-            name,
-            "status",
-        ] = words[..]
-        else {
-            return Response::json(404, "{}");
-        };
-        let change: Value = serde_json::from_slice(&request.body).unwrap();
+    let of = "/apis/networking.k8s.io/v1/namespaces/default/ingresses/";
+    if let Some(rest) = request.path.strip_prefix(of) {
+        let (name, status) = rest.split_once('/').unwrap_or((rest, ""));
         let mut store = store.lock().unwrap();
         let mut object = store.objects[&("ingresses".to_owned(), name.to_owned())].clone();
-        object["status"] = change["status"].clone();
-        store.put("ingresses", object.clone());
+        if (request.method.as_str(), status) == ("PUT", "status") {
+            let new: Value = serde_json::from_slice(&request.body).unwrap();
+            if new["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
+                return Response::json(409, "{}");
+            }
+            object["status"] = new["status"].clone();
+            store.put("ingresses", object.clone());
+        }
         return Response::json(200, object.to_string());
     }
-    let plural = words.last().copied().unwrap_or_default().to_owned();
+    let plural = request.path.rsplit('/').next().unwrap_or_default().to_owned();
     if request.parameter("watch").is_none() {
         return Response::json(200, store.lock().unwrap().list(&plural).to_string());
     }
