@@ -4,7 +4,7 @@ use podlab_kube::api::{Api, Body, Request};
 use podlab_sim::Rng;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, container};
+use crate::cluster::{Cluster, container, delays};
 
 const BUDGETS: &str = "poddisruptionbudgets.policy";
 
@@ -138,9 +138,9 @@ fn two_budgets_for_a_pod_are_one_too_many_and_a_share_needs_controllers() {
 
 #[test]
 fn evictions_never_break_a_budget() {
-    for seed in 0..15 {
+    for seed in 0..200 {
         let mut rng = Rng::named(seed, "test/evictions");
-        let mut c = Cluster::with(seed, 2, Default::default());
+        let mut c = Cluster::with(seed, 2, delays(&mut rng));
         let (count, min) = (2 + rng.below(6), 1 + rng.below(4) as i64);
         for i in 0..count {
             web(&c, &format!("w{i}"));
@@ -149,7 +149,11 @@ fn evictions_never_break_a_budget() {
         c.store.set_conflicts(4);
         let mut made = count;
         let mut evicted = 0;
-        for step in 0..120u32 {
+        // Half of the worlds are spared. In the others a budget learns of a program that ended a
+        // little later, as on a real cluster: an eviction may come in between.
+        let spared = !seed.is_multiple_of(2);
+        let mut killed = None;
+        for step in 0..60u32 {
             c.until(f64::from(step) * 0.3);
             let pods = c.store.list("pods", Some("default"));
             let healthy = |c: &Cluster| {
@@ -172,10 +176,11 @@ fn evictions_never_break_a_budget() {
             {
                 let name = pod["metadata"]["name"].as_str().unwrap();
                 match rng.below(4) {
-                    0 => {
+                    0 if !spared => {
                         let _ = c.control.kill("default", name, "c");
+                        killed = Some(step);
                     }
-                    1 => {
+                    1 if pods.len() < 8 => {
                         web(&c, &format!("w{made}"));
                         made += 1;
                     }
@@ -186,7 +191,9 @@ fn evictions_never_break_a_budget() {
                         assert!([201, 429, 409].contains(&code), "seed {seed}: {body}");
                         // Nothing runs between the question and the answer.
                         assert!(
-                            after == before || after >= min,
+                            after == before
+                                || after >= min
+                                || killed.is_some_and(|at| step - at <= 3),
                             "seed {seed}: {after} of {min}, {body}"
                         );
                     }

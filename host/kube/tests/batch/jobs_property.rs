@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use podlab_sim::Rng;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, container, with};
+use crate::cluster::{Cluster, container, delays, with};
 
 const JOBS: &str = "jobs.batch";
 
@@ -16,7 +16,7 @@ fn number(value: &Value) -> i64 {
 /// Runs one Job through 200 seconds of trouble and then lets it finish.
 fn trouble(seed: u64) {
     let mut rng = Rng::named(seed, "test/jobs");
-    let mut c = Cluster::with(seed, 3, Default::default());
+    let mut c = Cluster::with(seed, 3, delays(&mut rng));
     let indexed = rng.below(2) == 0;
     let (completions, parallelism) = (1 + rng.below(6) as i64, 1 + rng.below(4) as i64);
     let policy = if rng.below(2) == 0 { "Failed" } else { "TerminatingOrFailed" };

@@ -7,6 +7,7 @@ mod cluster;
 mod program;
 
 mod autoscaling;
+mod autoscaling_property;
 mod cronjobs;
 mod eviction;
 mod jobs;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use podlab_kube::control_plane::{self, ControlPlane, Delays, NodeSpec};
 use podlab_kube::store::{DeleteOptions, Store};
 use podlab_net::{Net, NetOptions};
-use podlab_sim::{Sim, Stop, Time};
+use podlab_sim::{Rng, Sim, Stop, Time};
 use podlab_trace::Trace;
 use serde_json::{Value, json};
 
@@ -153,6 +153,18 @@ impl Cluster {
         let part = self.control.logs().read("default", pod, container, false, 0);
         let lines = part.map(|p| p.lines).unwrap_or_default();
         lines.iter().map(|l| String::from_utf8_lossy(&l.text).into_owned()).collect()
+    }
+}
+
+/// How long things take in a world of a property test.
+pub fn delays(rng: &mut Rng) -> Delays {
+    let mut up_to = |ms: u64| Duration::from_millis(rng.below(ms));
+    Delays {
+        pull: up_to(3000),
+        sandbox: up_to(500),
+        start: up_to(300),
+        proxy: up_to(1000),
+        ..Delays::default()
     }
 }
 

@@ -44,6 +44,17 @@ impl Programs {
         self.told.lock().unwrap().answers.insert(name.into(), status);
     }
 
+    /// How many programs run.
+    pub fn running(&self) -> i64 {
+        let told = self.told.lock().unwrap();
+        let of = |(_, what): &(u64, String)| match what.split(' ').next() {
+            Some("start") => 1,
+            Some("exit") => -1,
+            _ => 0,
+        };
+        told.history.iter().map(of).sum()
+    }
+
     /// What happened, as `SECONDS WHAT` in whole seconds.
     pub fn history(&self) -> Vec<String> {
         let told = self.told.lock().unwrap();
