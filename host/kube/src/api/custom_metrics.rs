@@ -38,11 +38,14 @@ pub(super) fn external(
     ))
 }
 
-/// `namespaces/NAMESPACE/pods/POD-OR-*/METRIC`.
+/// `namespaces/NAMESPACE/pods/POD-OR-*/METRIC`, and `RESOURCE/NAME/METRIC` of any other object.
 pub(super) fn custom(store: &Store, request: &Request, parts: &[&str]) -> Result<Response, Error> {
-    let ["namespaces", namespace, "pods", name, metric] = parts else {
+    let ["namespaces", namespace, resource, name, metric] = parts else {
         return Err(Error::no_such_path());
     };
+    if *resource != "pods" {
+        return of_object(store, request, namespace, (resource, name), metric);
+    }
     let pods = LabelSelector::parse(request.param("labelSelector"))?;
     let selector = LabelSelector::parse(request.param("metricLabelSelector"))?;
     let items: Vec<Value> = store
@@ -71,5 +74,34 @@ pub(super) fn custom(store: &Store, request: &Request, parts: &[&str]) -> Result
         200,
         &json!({"kind": "MetricValueList", "apiVersion": format!("{CUSTOM}/v1beta2"),
             "metadata": {}, "items": items}),
+    ))
+}
+
+/// The sum of what was said of one object.
+fn of_object(
+    store: &Store,
+    request: &Request,
+    namespace: &str,
+    (resource, name): (&str, &str),
+    metric: &str,
+) -> Result<Response, Error> {
+    let row = store.row(resource).ok_or_else(Error::no_such_path)?;
+    let selector = LabelSelector::parse(request.param("metricLabelSelector"))?;
+    let told = store.told_of((namespace, &row.kind, name), metric, Some(&selector));
+    let Some(newest) = told.iter().map(|t| t.at).max() else {
+        let text = format!("the server could not find the metric {metric} for {resource} {name}");
+        return Err(Error::new(404, "NotFound", text));
+    };
+    let sum: i128 = told.iter().map(|t| t.value).sum();
+    Ok(Response::json(
+        200,
+        &json!({"kind": "MetricValueList", "apiVersion": format!("{CUSTOM}/v1beta2"),
+        "metadata": {}, "items": [{
+            "describedObject": {"kind": &*row.kind, "namespace": namespace, "name": name,
+                "apiVersion": row.api_version()},
+            "metric": {"name": metric, "selector": null},
+            "timestamp": object::time(newest),
+            "value": quantity::format(sum, false),
+        }]}),
     ))
 }

@@ -129,3 +129,31 @@ impl Measured {
         out
     }
 }
+
+impl super::Store {
+    /// What was said of one object: values that name it in a label ("service", "ingress", ...: the
+    /// kind in small letters, as adapters of Prometheus have it), and of a pod or a Service also
+    /// what its own pods say.
+    pub fn told_of(
+        &self,
+        (namespace, kind, name): (&str, &str, &str),
+        metric: &str,
+        selector: Option<&LabelSelector>,
+    ) -> Vec<Told> {
+        let label = kind.to_lowercase();
+        let service = (kind == "Service")
+            .then(|| self.get("services", namespace, name))
+            .flatten()
+            .map(|s| LabelSelector::from_map(&s["spec"]["selector"]))
+            .filter(|s| !s.is_empty());
+        let mut all = self.measured().series(namespace, metric, selector);
+        all.retain(|told| match (told.labels.get(&label), &service) {
+            (Some(named), _) => named == name,
+            (None, Some(pods)) => self
+                .get("pods", namespace, &told.labels["pod"])
+                .is_some_and(|pod| pods.matches(&pod)),
+            (None, None) => false,
+        });
+        all
+    }
+}

@@ -242,3 +242,55 @@ fn a_value_as_a_whole_and_what_each_pod_tells() {
     assert_eq!(told["items"][0]["value"], "30");
     assert_eq!(hpa(&c)["currentMetrics"][0]["pods"]["current"], json!({"averageValue": "30"}));
 }
+
+#[test]
+fn what_is_said_of_an_object_scales_what_stands_behind_it() {
+    let of = |kind: &str, name: &str, target: Value| {
+        json!([{"type": "Object", "object": {"metric": {"name": "requests"},
+            "describedObject": {"apiVersion": "v1", "kind": kind, "name": name},
+            "target": target}}])
+    };
+    // Two pods tell of two Ingresses.
+    let mut c = Cluster::new();
+    target(&c, 1, "stay");
+    teller(&c, "edge", "edge", "tell 9100 requests{ingress=\"front\"}~30 stay");
+    teller(&c, "rest", "rest", "tell 9100 requests{ingress=\"other\"}~900 stay");
+    let whole = json!({"type": "Value", "value": "10"});
+    autoscaler(&c, json!({"metrics": of("Ingress", "front", whole.clone())}));
+    c.until(35.0);
+    assert_eq!(replicas(&c), 3, "{:?}", c.events("h"));
+    let grown =
+        "Normal SuccessfulRescale: New size: 3; reason: Ingress metric requests above target";
+    assert!(c.events("h").contains(&grown.to_owned()), "{:?}", c.events("h"));
+    let current = &hpa(&c)["currentMetrics"][0];
+    assert_eq!(current["object"]["current"], json!({"value": "30"}));
+    assert_eq!(current["object"]["describedObject"]["name"], "front");
+    let path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/default";
+    let told = get(&c, &format!("{path}/ingresses.networking.k8s.io/other/requests"));
+    assert_eq!(told["items"][0]["value"], "900");
+
+    // A Service is told of by its pods; of what nobody tells, that is said.
+    let mut c = Cluster::new();
+    target(&c, 1, "stay");
+    teller(&c, "edge", "edge", "tell 9100 requests~30 stay");
+    let service = json!({"selector": {"app": "edge"}, "ports": [{"port": 80}]});
+    c.create(
+        "services",
+        json!({"metadata": {"name": "edge", "namespace": "default"}, "spec": service}),
+    );
+    let each = json!({"type": "AverageValue", "averageValue": "15"});
+    autoscaler(&c, json!({"metrics": of("Service", "edge", each)}));
+    c.until(35.0);
+    assert_eq!(replicas(&c), 2);
+    let mut c = Cluster::new();
+    target(&c, 1, "stay");
+    teller(&c, "edge", "edge", "tell 9100 requests~30 stay");
+    autoscaler(&c, json!({"metrics": of("Service", "none", whole)}));
+    c.until(35.0);
+    assert_eq!(replicas(&c), 1);
+    assert_eq!(condition(&c, "ScalingActive"), "False FailedGetObjectMetric");
+    let why = "failed to get object metric value: unable to get metric requests: Service on default none/unable to fetch metrics from custom metrics API: the server could not find the metric requests for service none";
+    let said = c.events("h");
+    let is_it = |e: &String| e.starts_with("Warning FailedGetObjectMetric") && e.ends_with(why);
+    assert!(said.iter().any(is_it), "{said:?}");
+}

@@ -315,14 +315,7 @@ impl Look<'_> {
             }
             "External" => return series::external(store, namespace, metric, pods, standing),
             "Pods" => return series::pods(store, namespace, metric, pods, standing, now),
-            // What would be asked is not there: nobody tells metrics of other objects.
-            _ => {
-                let name = metric["object"]["metric"]["name"].as_str().unwrap_or("");
-                let why = format!(
-                    "failed to get {name} object metric value: unable to get metric {name}: unable to fetch metrics from custom metrics API: the server could not find the requested resource (custom.metrics.k8s.io)"
-                );
-                return Err(("FailedGetObjectMetric".into(), why));
-            }
+            _ => return series::object(store, namespace, metric, pods, standing),
         };
         let source = &metric[field];
         let resource = source["name"].as_str().unwrap_or("");

@@ -1,6 +1,6 @@
-//! Metrics that programs tell of themselves: `External` and `Pods`
-//! (`pkg/controller/podautoscaler/horizontal.go`, `computeStatusForExternalMetric` and
-//! `computeStatusForPodsMetric`; what the metrics APIs answer is `api::custom_metrics`).
+//! Metrics that programs tell of themselves: `External`, `Object` and `Pods`
+//! (`pkg/controller/podautoscaler/horizontal.go`, `computeStatusForExternalMetric`,
+//! `computeStatusForObjectMetric` and `computeStatusForPodsMetric`; what the metrics APIs answer is `api::custom_metrics`).
 
 use std::collections::BTreeMap;
 
@@ -46,21 +46,7 @@ pub(super) fn external(
         )));
     }
     let sum: i128 = all.iter().map(|t| t.value).sum();
-    let target = &source["target"];
-    let (replicas, current) = if let Some(each) = quantity::of(&target["averageValue"]) {
-        let (each, there) = (each.max(1), i128::from(standing.there));
-        let replicas = if within(sum, each * there) { there } else { up(sum, each) };
-        (replicas, json!({"averageValue": quantity::format(up(sum, there.max(1)), false)}))
-    } else if let Some(whole) = quantity::of(&target["value"]) {
-        let (whole, wanted) = (whole.max(1), i128::from(standing.wanted));
-        let ready = pods.iter().filter(|p| ready(p)).count() as i128;
-        let replicas = match wanted {
-            0 => up(sum, whole),
-            _ if within(sum, whole) => wanted,
-            _ => up(sum * ready, whole),
-        };
-        (replicas, json!({"value": quantity::format(sum, false)}))
-    } else {
+    let Some((replicas, current)) = proposal(&source["target"], sum, pods, standing) else {
         let why = "invalid external metric source: neither a value target nor an average value target was set";
         return Err(("FailedGetExternalMetric".into(), why.into()));
     };
@@ -70,6 +56,78 @@ pub(super) fn external(
         status: json!({"type": "External",
             "external": {"metric": source["metric"], "current": current}}),
     })
+}
+
+/// What a metric of the kind `Object` asks for.
+///
+/// # Errors
+/// The reason of the condition, and what went wrong.
+pub(super) fn object(
+    store: &Store,
+    namespace: &str,
+    metric: &Value,
+    pods: &[Object],
+    standing: &Standing,
+) -> Result<Wish, (String, String)> {
+    let source = &metric["object"];
+    let word = |v: &Value| v.as_str().unwrap_or("").to_owned();
+    let name = word(&source["metric"]["name"]);
+    let (kind, of) =
+        (word(&source["describedObject"]["kind"]), word(&source["describedObject"]["name"]));
+    let chosen = &source["metric"]["selector"];
+    let selector = LabelSelector::from_selector(chosen);
+    let selector = (!chosen.is_null()).then_some(&selector);
+    let all = store.told_of((namespace, &kind, &of), &name, selector);
+    let fail = |why: &str| {
+        let reason = "FailedGetObjectMetric".to_owned();
+        (reason, format!("failed to get object metric value: {why}"))
+    };
+    if all.is_empty() {
+        return Err(fail(&format!(
+            "unable to get metric {name}: {kind} on {namespace} {of}/unable to fetch metrics from custom metrics API: the server could not find the metric {name} for {} {of}",
+            kind.to_lowercase()
+        )));
+    }
+    let sum: i128 = all.iter().map(|t| t.value).sum();
+    let Some((replicas, current)) = proposal(&source["target"], sum, pods, standing) else {
+        return Err(fail(
+            "invalid object metric source: neither a value target nor an average value target was set",
+        ));
+    };
+    Ok(Wish {
+        replicas: i64::try_from(replicas).unwrap_or(i64::MAX),
+        name: match current["value"] {
+            Value::Null => format!("external metric {name}({})", shown(chosen)),
+            _ => format!("{kind} metric {name}"),
+        },
+        status: json!({"type": "Object", "object": {"metric": source["metric"],
+            "describedObject": source["describedObject"], "current": current}}),
+    })
+}
+
+/// How many replicas a sum asks for, and the status that says what it is now; `None` if the
+/// target says neither how much there should be in all nor for each.
+fn proposal(
+    target: &Value,
+    sum: i128,
+    pods: &[Object],
+    standing: &Standing,
+) -> Option<(i128, Value)> {
+    if let Some(each) = quantity::of(&target["averageValue"]) {
+        let (each, there) = (each.max(1), i128::from(standing.there));
+        let replicas = if within(sum, each * there) { there } else { up(sum, each) };
+        let current = quantity::format(up(sum, there.max(1)), false);
+        return Some((replicas, json!({"averageValue": current})));
+    }
+    let whole = quantity::of(&target["value"])?.max(1);
+    let wanted = i128::from(standing.wanted);
+    let ready = pods.iter().filter(|p| ready(p)).count() as i128;
+    let replicas = match wanted {
+        0 => up(sum, whole),
+        _ if within(sum, whole) => wanted,
+        _ => up(sum * ready, whole),
+    };
+    Some((replicas, json!({"value": quantity::format(sum, false)})))
 }
 
 /// What a metric of the kind `Pods` asks for: an average over the pods of the target.
