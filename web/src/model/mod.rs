@@ -11,25 +11,27 @@
 //! - [`route`]: the line along which it goes
 //! - [`exchange`]: request and response together
 //! - [`predict`]: questions of a lesson
-//! - [`rows`]: the lists (messages, logs, events) and their filters
+//! - [`rows`]: the lists (messages, logs, events); [`filter`]: what they let through
 //! - [`chart`]: numbers over time
 //! - [`curl`]: a request as a command
 //! - [`diff`]: what is other in one text than in another
 //! - [`field`]: where a field of an object stands in its YAML
 //! - [`touch`]: what can be done to a thing; [`yaml`]: an object as people edit it
 //! - [`beside`]: where a card stands that points at something
-//! - [`bookmark`]: instants that somebody wants to find again
+//! - [`bookmark`]: instants that somebody wants to find again; [`breakpoint`]: events at which the world is to stop
 //! - [`link`]: what one sees, as a link; [`what`]: a thing in words
 //! - [`speed`]: how fast a world runs
 //! - [`show`]: bytes and instants as text
 
 pub mod beside;
 pub mod bookmark;
+pub mod breakpoint;
 pub mod chart;
 pub mod curl;
 pub mod diff;
 pub mod exchange;
 pub mod field;
+pub mod filter;
 pub mod flight;
 pub mod lanes;
 pub mod layout;

@@ -1,4 +1,4 @@
-//! The lists: messages, logs, events; and their filters.
+//! The lists: messages, logs, events.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +6,7 @@ use podlab_trace::event::{Event, FileOp, Kind, PlaceId, Seq, Stream};
 use podlab_trace::state::State;
 use podlab_trace::text;
 
+use crate::model::filter::Filter;
 use crate::model::flight::{Shape, failed};
 use crate::model::timeline::Timeline;
 
@@ -155,35 +156,9 @@ pub fn row(timeline: &Timeline, event: &Event, list: List) -> Option<Row> {
     }
 }
 
-impl Row {
-    /// Whether the row is as all words of a filter want it; see [`Row::is`]. A word that begins
-    /// with `-` must not hold. Case does not matter.
-    pub fn matches(&self, filter: &str) -> bool {
-        if filter.trim().is_empty() {
-            return true;
-        }
-        let whole = format!("{} {} {}", self.who, self.whom, self.what).to_lowercase();
-        filter.to_lowercase().split_whitespace().all(|word| match word.strip_prefix('-') {
-            Some(not) if !not.is_empty() => !self.is(not, &whole),
-            _ => self.is(word, &whole),
-        })
-    }
-
-    /// Whether one word of a filter holds: `from:web`, `to:origin`, `is:error` (or request,
-    /// response, write, read, probe, datagram, stderr, warning), `conn:12`, `after:3.5` and
-    /// `before:9` (in s); any other word must be there somewhere.
-    fn is(&self, word: &str, whole: &str) -> bool {
-        let seconds = |text: &str| text.trim_end_matches('s').parse::<f64>().ok().map(|s| s * 1e9);
-        match word.split_once(':') {
-            Some(("from", name)) => self.who.to_lowercase().contains(name),
-            Some(("to", name)) => self.whom.to_lowercase().contains(name),
-            Some(("conn", number)) => number.parse() == Ok(self.conn) && self.conn > 0,
-            Some(("after", s)) => seconds(s).is_none_or(|ns| self.at as f64 >= ns),
-            Some(("before", s)) => seconds(s).is_none_or(|ns| (self.at as f64) < ns),
-            Some(("is", kind)) => self.mark.word() == kind,
-            _ => whole.contains(word),
-        }
-    }
+/// The line of an event in whichever list it belongs to.
+pub fn anywhere(timeline: &Timeline, event: &Event) -> Option<Row> {
+    [List::Messages, List::Logs, List::Events].into_iter().find_map(|l| row(timeline, event, l))
 }
 
 impl Mark {
@@ -218,11 +193,14 @@ pub fn rows(
     who: &BTreeSet<String>,
     most: usize,
 ) -> Vec<Row> {
+    let filter = Filter::typed(filter);
     let mut out: Vec<Row> = timeline
         .range(timeline.first(), before)
         .rev()
-        .filter_map(|e| row(timeline, e, list))
-        .filter(|r| (who.is_empty() || who.contains(&r.who)) && r.matches(filter))
+        .filter_map(|e| row(timeline, e, list).map(|r| (e, r)))
+        .filter(|(_, r)| who.is_empty() || who.contains(&r.who))
+        .filter(|(e, r)| filter.takes(timeline, e, || Some(r)))
+        .map(|(_, r)| r)
         .take(most)
         .collect();
     out.reverse();
