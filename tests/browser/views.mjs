@@ -71,7 +71,7 @@ for (const lang of ["en", "ja"]) {
     const again = testid(page, "again-request");
     await again.locator("summary").click();
     assert(/curl -i '.*\/proxy\/web:8080\//.test(await again.textContent()), await again.textContent());
-    await again.locator("input").fill("/nothing-here");
+    await testid(page, "request-path").fill("/nothing-here");
     await testid(page, "send-again").click();
     await testid(page, "note").filter({ hasText: "404" }).waitFor();
     await axe(page, "once more");

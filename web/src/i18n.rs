@@ -1,5 +1,8 @@
 //! Every word of the page, in both languages. A text that is missing in one does not compile.
 
+pub mod inspect;
+pub mod recognise;
+
 /// A language of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lang {
@@ -241,7 +244,7 @@ texts! {
         "Enter で実行、↑ ↓ で履歴、Tab で補完、Ctrl-C で中断、Ctrl-L で画面消去。マニフェストは kubectl apply -f - <<EOF に続けて貼り付けます。";
     panels: "Panels", "パネル";
     filter: "Filter", "絞り込み";
-    filter_help: "Words that must appear; -word must not. Also from:web to:origin is:error conn:12 after:3.5 before:9", "含む語。-語 は含まない。from:web to:origin is:error conn:12 after:3.5 before:9 も使えます";
+    filter_help: "Words that must appear; -word must not. Also from:web to:origin is:error path:/x method:GET status:5xx kind:file body:text conn:12 after:3.5 before:9", "含む語。-語 は含まない。from:web to:origin is:error path:/x method:GET status:5xx kind:file body:文字列 conn:12 after:3.5 before:9 も使えます";
     all_containers: "All containers", "すべてのコンテナ";
     no_rows: "Nothing here up to this instant.", "この時点まで何もありません。";
     no_lesson: "This world has no lesson.", "この世界にはレッスンがありません。";

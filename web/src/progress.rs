@@ -53,7 +53,7 @@ impl Progress {
     }
 
     /// Reads it; what is missing or of another kind is as at the beginning.
-    fn parse(value: &Value) -> Progress {
+    pub fn parse(value: &Value) -> Progress {
         let word = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
         let files = value["files"].as_object().into_iter().flatten();
         Progress {
@@ -67,7 +67,8 @@ impl Progress {
         }
     }
 
-    fn json(&self) -> Value {
+    /// As the browser remembers it.
+    pub fn json(&self) -> Value {
         json!({
             "files": self.files, "hints": self.hints, "tries": self.tries, "solved": self.solved,
             "told": self.told, "result": self.result, "world": self.worlds.0, "checked": self.worlds.1,

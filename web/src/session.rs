@@ -86,6 +86,9 @@ pub struct Session {
     pub density: Vec<u32>,
     /// Whether this is a recording inside the page: no world runs behind it.
     pub recorded: bool,
+    /// The event after the last one that the world kept when it went back, until the watch over
+    /// breakpoints has taken note of it.
+    pub returned: Option<Seq>,
     /// Where marks were drawn last, for the pointer: x, y, event.
     pub drawn: Vec<(f64, f64, Seq)>,
     flights: Flights,
@@ -122,6 +125,7 @@ impl Session {
             epoch: 0,
             density: Vec::new(),
             recorded: false,
+            returned: None,
             drawn: Vec::new(),
             flights: Flights::new(1.0),
             cursor: Cursor::new(),
@@ -190,6 +194,7 @@ impl Session {
             }
             Frame::Rewound { last, now } => {
                 self.timeline.truncate(last);
+                self.returned = Some(self.returned.map_or(last + 1, |seq| seq.min(last + 1)));
                 self.density.truncate((now / BUCKET) as usize + 1);
                 self.forget();
                 self.clock.now = now;

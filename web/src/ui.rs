@@ -86,6 +86,14 @@ pub fn remembered(key: &str) -> Option<String> {
     storage()?.get_item(&format!("podlab.{key}")).ok().flatten()
 }
 
+/// All that is remembered, by its keys.
+pub fn remembered_keys() -> Vec<String> {
+    let Some(storage) = storage() else { return Vec::new() };
+    let count = storage.length().unwrap_or(0);
+    let key = |i: u32| storage.key(i).ok().flatten()?.strip_prefix("podlab.").map(str::to_owned);
+    (0..count).filter_map(key).collect()
+}
+
 /// Remembers something, if the browser does.
 pub fn remember(key: &str, value: &str) {
     if let Some(storage) = storage() {

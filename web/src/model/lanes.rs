@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use podlab_trace::event::{Kind, PlaceId, Seq};
 use podlab_trace::state::State;
 
+use crate::model::consequence::{carried, carriers};
 use crate::model::flight::{Flight, Flights, Shape};
 use crate::model::route::End;
 use crate::model::rows::name;
@@ -194,12 +195,16 @@ pub fn related(timeline: &Timeline, seq: Seq) -> BTreeSet<Seq> {
     while let Some(next) = open.pop() {
         let Some(event) = timeline.event(next) else { continue };
         for cause in links(event) {
-            if seq - cause.min(seq) < REACH && out.insert(cause) {
-                open.push(cause);
+            // What stands in the diagram is the message, not its bytes.
+            for cause in [cause, carried(timeline, cause)] {
+                if seq - cause.min(seq) < REACH && out.insert(cause) {
+                    open.push(cause);
+                }
             }
         }
     }
     let mut after = BTreeSet::from([seq]);
+    after.extend(carriers(timeline, seq));
     for event in timeline.range(seq + 1, seq.saturating_add(REACH)) {
         if links(event).iter().any(|c| after.contains(c)) {
             after.insert(event.seq);

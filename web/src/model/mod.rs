@@ -9,24 +9,27 @@
 //! - [`lanes`]: what happened in which order
 //! - [`flight`]: when a mark leaves and arrives on the screen
 //! - [`route`]: the line along which it goes
-//! - [`exchange`]: request and response together
+//! - [`exchange`]: request and response together; [`consequence`]: what led to what
 //! - [`predict`]: questions of a lesson
 //! - [`rows`]: the lists (messages, logs, events); [`filter`]: what they let through
-//! - [`chart`]: numbers over time
-//! - [`curl`]: a request as a command
+//! - [`chart`]: numbers over time; [`recognise`]: which pattern it is
+//! - [`curl`]: a request as a command; [`request`]: one that is being written
 //! - [`diff`]: what is other in one text than in another
 //! - [`field`]: where a field of an object stands in its YAML
 //! - [`touch`]: what can be done to a thing; [`yaml`]: an object as people edit it
+//! - [`belongings`]: a learner's progress as a file
 //! - [`beside`]: where a card stands that points at something
 //! - [`bookmark`]: instants that somebody wants to find again; [`breakpoint`]: events at which the world is to stop
 //! - [`link`]: what one sees, as a link; [`what`]: a thing in words
 //! - [`speed`]: how fast a world runs
 //! - [`show`]: bytes and instants as text
 
+pub mod belongings;
 pub mod beside;
 pub mod bookmark;
 pub mod breakpoint;
 pub mod chart;
+pub mod consequence;
 pub mod curl;
 pub mod diff;
 pub mod exchange;
@@ -38,6 +41,8 @@ pub mod layout;
 pub mod link;
 pub mod pod;
 pub mod predict;
+pub mod recognise;
+pub mod request;
 pub mod route;
 pub mod rows;
 #[cfg(test)]

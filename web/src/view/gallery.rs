@@ -9,6 +9,7 @@ use crate::api::{self, Failure};
 use crate::i18n::{Texts, fill};
 use crate::model::predict::joined;
 use crate::ui::use_ui;
+use crate::view::belongings::BelongingsView;
 use crate::view::opening::Opening;
 use crate::view::practice::{Exercises, difficulty, done};
 
@@ -66,6 +67,9 @@ pub fn Gallery(props: &Props) -> Html {
             });
         })
     };
+    // What is solved is read from the browser when it is drawn.
+    let again = use_force_update();
+    let changed = Callback::from(move |()| again.force_update());
     let busy = !starting.is_empty();
     let sidecar = start.reform(|_: MouseEvent| "sidecar".to_owned());
     let tag = ui.choices.lang.tag();
@@ -118,6 +122,7 @@ pub fn Gallery(props: &Props) -> Html {
             </section>
             <section aria-labelledby="patterns"><h2 id="patterns">{ t.gallery }</h2>{ body }</section>
             <Opening go={props.go.clone()} />
+            <BelongingsView changed={changed} />
             if !worlds.is_empty() {
                 <section aria-labelledby="worlds"><h2 id="worlds">{ t.worlds }</h2>
                     <ul class="worlds">{ for worlds.iter().map(|w| {

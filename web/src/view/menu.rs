@@ -6,11 +6,14 @@ use yew::prelude::*;
 
 use crate::ui::window;
 
+/// What has a menu: the things of the picture, and events wherever they are listed.
+const THINGS: &str = ".view [role=button], .lanes .arrow, .strip button, button.row";
+
 /// Selects the thing under a pointer or focus that asks for its menu, and says where the menu goes.
 /// `None` where there is no thing: the browser's own menu opens then.
 pub fn wanted(e: &MouseEvent) -> Option<(i32, i32)> {
     let target: Element = e.target()?.dyn_into().ok()?;
-    let thing = target.closest("[role=button]").ok().flatten()?;
+    let thing = target.closest(THINGS).ok().flatten()?;
     e.prevent_default();
     let init = MouseEventInit::new();
     init.set_bubbles(true);

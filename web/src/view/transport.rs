@@ -59,6 +59,9 @@ pub struct Props {
     pub bookmarks: Bookmarks,
     /// Does it.
     pub act: Callback<Action>,
+    /// What else stands beside the bookmarks.
+    #[prop_or_default]
+    pub children: Html,
 }
 
 /// What the view does beside what the world does: four things that look alike and are not.
@@ -142,6 +145,7 @@ pub fn Transport(props: &Props) -> Html {
                 <button data-testid="effect" title={format!("{} (>)", t.next_effect)} aria-label={t.next_effect} onclick={act(Action::Effect)}>
                     <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true"><path d="M1.5 6.8h6V3l7 5-7 5V9.2h-6z" /></svg></button>
                 <BookmarkList bookmarks={props.bookmarks.clone()} {told} act={props.act.clone()} />
+                { props.children.clone() }
                 <output class="instant" data-testid="instant">{ show::instant(told) }</output>
                 if recorded {
                     if back { <button data-testid="present" onclick={act(Action::Present)}>{ t.to_end }</button> }

@@ -2,6 +2,7 @@
 
 mod act;
 mod frame;
+mod halt;
 mod link;
 mod recorded;
 
@@ -19,7 +20,7 @@ use yew::prelude::*;
 
 use crate::address::Address;
 use crate::api::{self, Failure};
-use crate::i18n::fill;
+use crate::i18n::{fill, inspect};
 use crate::model::bookmark::Bookmarks;
 use crate::model::flight::Shape;
 use crate::model::speed;
@@ -31,6 +32,7 @@ use crate::stream::Stream;
 use crate::ui::{Ui, clock, remember, remembered, window};
 use crate::view::banner::Banner;
 use crate::view::bookmarks;
+use crate::view::breakpoints::{self, BreakpointList};
 use crate::view::canvas::{Palette, Routes};
 use crate::view::charts::ChartsView;
 use crate::view::command;
@@ -40,6 +42,7 @@ use crate::view::lanes::LanesView;
 use crate::view::lists::Strip;
 use crate::view::menu::Menu;
 use crate::view::panels::Panels;
+use crate::view::recognise::Recognised;
 use crate::view::spoken::spoken;
 use crate::view::stage::{Legend, Stage, shape_sign};
 use crate::view::tour::Tour;
@@ -81,6 +84,7 @@ pub struct World {
     /// When a speed was asked for last, in ms of the page's clock; and what is asked next.
     asked: (f64, Option<gloo_timers::callback::Timeout>),
     bookmarks: Bookmarks,
+    halt: halt::Halt,
     /// Whether the panels are folded away, so that the picture has their room.
     folded: bool,
     zoom: f64,
@@ -144,6 +148,8 @@ pub enum Msg {
     Who(BTreeSet<String>),
     Filter(String),
     Act(Action),
+    Stop(breakpoints::Change),
+    Halted(Result<(), Failure>),
     Touch(Touch),
     Zoom(f64),
     Show(Show),
@@ -226,6 +232,7 @@ impl Component for World {
             speed: 1000,
             asked: (f64::NEG_INFINITY, None),
             bookmarks: bookmarks::load(&address.world),
+            halt: halt::Halt::new(),
             folded: remembered("panels").as_deref() == Some("folded"),
             zoom: 1.0,
             room: (1000.0, 700.0),
@@ -319,6 +326,12 @@ impl Component for World {
             Msg::Who(who) => self.who = who,
             Msg::Filter(filter) => self.filter = filter,
             Msg::Act(action) => self.act(ctx, action),
+            Msg::Stop(change) => self.change_breakpoints(change),
+            Msg::Halted(back) => self.halted(ctx, back),
+            Msg::Touch(Touch::Effect) => self.act(ctx, Action::Effect),
+            Msg::Touch(Touch::Stop(text)) => {
+                self.change_breakpoints(breakpoints::Change::Add(text))
+            }
             Msg::Touch(Touch::Logs(name)) => {
                 (self.panel, self.who) = ("logs".into(), BTreeSet::from([name]));
                 self.fold(ctx, false);
@@ -366,22 +379,10 @@ impl Component for World {
                 self.fetching = false;
                 self.session.0.borrow_mut().adopt(*timeline);
             }
-            Msg::Click(x, y) => {
-                let near = {
-                    let s = self.session.0.borrow();
-                    let far = |(a, b): (f64, f64)| (a - x).hypot(b - y);
-                    s.drawn
-                        .iter()
-                        .map(|(a, b, seq)| (far((*a, *b)), *seq))
-                        .filter(|(d, _)| *d < 18.0)
-                        .min_by(|a, b| a.0.total_cmp(&b.0))
-                        .map(|(_, seq)| seq)
-                };
-                match near {
-                    Some(seq) => ctx.link().send_message(Msg::Select(Selection::Event(seq))),
-                    None => return false,
-                }
-            }
+            Msg::Click(x, y) => match near(&self.session, (x, y)) {
+                Some(seq) => ctx.link().send_message(Msg::Select(Selection::Event(seq))),
+                None => return false,
+            },
             Msg::Key(key) => {
                 let action = match key.as_str() {
                     "Escape" if self.menu.is_some() => {
@@ -454,15 +455,7 @@ impl Component for World {
         let (w, h) = session.0.borrow().layout.size();
         let onclick = ctx.link().batch_callback({
             let canvas = self.canvas.clone();
-            move |e: MouseEvent| {
-                let canvas = canvas.cast::<Element>()?;
-                let r = canvas.get_bounding_client_rect();
-                let scale = w / r.width().max(1.0);
-                Some(Msg::Click(
-                    (f64::from(e.client_x()) - r.x()) * scale,
-                    (f64::from(e.client_y()) - r.y()) * scale,
-                ))
-            }
+            move |e: MouseEvent| on_canvas(&canvas, &e, w).map(|(x, y)| Msg::Click(x, y))
         });
         let chosen = match self.selected {
             Selection::Event(seq) => Some(seq),
@@ -477,13 +470,30 @@ impl Component for World {
             .and(self.pattern.as_ref().and_then(|p| p["expose"][0].as_str().map(str::to_owned)));
         let send = door.map(|to| {
             let label = fill(t.send_to, &[to.split(':').next().unwrap_or(&to)]);
+            let write = inspect::of(self.ui.choices.lang).request_compose;
+            let compose = select.reform({
+                let to = to.clone();
+                move |_: MouseEvent| Selection::Request(to.clone())
+            });
             let onclick = ctx.link().callback(move |_: MouseEvent| Msg::Send(to.clone()));
-            html! { <button class="send" data-testid="send" {onclick}>{ shape_sign(Shape::Request) }{ label }</button> }
+            html! { <div class="sends"><button class="send" data-testid="send" {onclick}>{ shape_sign(Shape::Request) }{ label }</button>
+                <button class="send" data-testid="compose-new" aria-label={write} title={write} onclick={compose}>{ "✎" }</button></div> }
         });
         let inspector = html! { <Inspector session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} touch={ctx.link().callback(Msg::Touch)}
         world={self.address.world.clone()} /> };
-        let oncontextmenu = ctx.link().batch_callback(|e: MouseEvent| {
-            crate::view::menu::wanted(&e).map(|at| Msg::Menu(Some(at)))
+        let oncontextmenu = ctx.link().batch_callback({
+            let (canvas, session) = (self.canvas.clone(), session.clone());
+            move |e: MouseEvent| {
+                if let Some(at) = crate::view::menu::wanted(&e) {
+                    return vec![Msg::Menu(Some(at))];
+                }
+                // A mark is no element: it is found by where it was drawn.
+                let mark = on_canvas(&canvas, &e, w).and_then(|at| near(&session, at));
+                let Some(seq) = mark else { return Vec::new() };
+                e.prevent_default();
+                let at = (e.client_x(), e.client_y());
+                vec![Msg::Select(Selection::Event(seq)), Msg::Menu(Some(at))]
+            }
         });
         let show = Show::of(&self.address.show);
         let folded = self.folded;
@@ -497,20 +507,21 @@ impl Component for World {
             html! { <button class="form" data-testid={id} aria-pressed={(s == show).to_string()} onclick={ctx.link().callback(move |_| Msg::Show(s))}>{ name }</button> }
         });
         html! {
-            <main id="main" class={classes!("world", format!("shows-{}", show.word()), (self.selected != Selection::None).then_some("inspecting"), self.folded.then_some("folded"), self.address.embed.then_some("embed"))} tabindex="-1">
+            <main id="main" class={classes!("world", format!("shows-{}", show.word()), (self.selected != Selection::None).then_some("inspecting"), self.folded.then_some("folded"), self.address.embed.then_some("embed"))} tabindex="-1" {oncontextmenu}>
                 <h1 class="unseen">{ format!("{} {}", self.name(), self.address.world) }</h1>
                 <p id="picture-help" class="unseen">{ t.picture_help }</p>
                 <p class="unseen" role="status" aria-live="polite" data-testid="summary">{ self.spoken.clone() }</p>
                 <Banner link={session.0.borrow().link.clone()} note={self.note.clone()} fetching={self.fetching} restartable={!self.name().is_empty()}
                     again={ctx.link().callback(|_| Msg::Again)} restart={ctx.link().callback(|_| Msg::Restart)} />
                 <section class={classes!("stage", format!("show-{}", show.word()))} aria-label={t.picture}>
-                    <div class="views" role="group" aria-label={t.views}>{ for views }<span class="grow" />
+                    <div class="views" role="group" aria-label={t.views}>{ for views }
+                        <Recognised session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} /><span class="grow" />
                         if !recorded { <button class="form" data-testid="copy-link" title={t.link_help} onclick={ctx.link().callback(|_| Msg::Link)}>{ t.link_copy }</button> }
                         <Export session={session.clone()} world={self.address.world.clone()} name={self.name()} done={ctx.link().callback(Msg::Done)} />
                         if !recorded { <Tour /> }
                         <button class="form fold-panels" data-testid="fold-panels" aria-expanded={(!self.folded).to_string()} aria-controls="panels" title={if self.folded { t.panels_show } else { t.panels_hide }}
                             onclick={ctx.link().callback(move |_| Msg::Fold(!folded))}>{ t.panels_word }<span aria-hidden="true">{ if self.folded { "◂" } else { "▸" } }</span></button></div>
-                    <div class="view" ref={self.stage.clone()} {onclick} {oncontextmenu} data-testid="stage">
+                    <div class="view" ref={self.stage.clone()} {onclick} data-testid="stage">
                         <div class="paper" style={format!("width:{:.0}px;aspect-ratio:{w:.0}/{h:.0}", w * self.scale((w, h)))}>
                             <Stage session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} />
                             <canvas ref={self.canvas.clone()} aria-hidden="true" />
@@ -532,10 +543,26 @@ impl Component for World {
                 <Panels session={session.clone()} {tick} speed={self.speed} act={ctx.link().callback(Msg::Act)} panel={self.panel.clone()} turn={ctx.link().callback(Msg::Panel)} pattern={self.pattern.clone()}
                     address={self.address.clone()} go={ctx.props().go.clone()} selected={selected} {select} who={self.who.clone()} want={ctx.link().callback(Msg::Who)}
                     filter={self.filter.clone()} sift={ctx.link().callback(Msg::Filter)} />
-                <Transport session={session.clone()} {tick} speed={self.speed} bookmarks={self.bookmarks.clone()} act={ctx.link().callback(Msg::Act)} />
+                <Transport session={session.clone()} {tick} speed={self.speed} bookmarks={self.bookmarks.clone()} act={ctx.link().callback(Msg::Act)}>
+                    <BreakpointList points={self.halt.points.clone()} hit={self.halt.hit()} change={ctx.link().callback(Msg::Stop)} /></Transport>
             </main>
         }
     }
+}
+
+/// Where a pointer is in the picture, `wide` units of which are as wide as the canvas.
+fn on_canvas(canvas: &NodeRef, e: &MouseEvent, wide: f64) -> Option<(f64, f64)> {
+    let r = canvas.cast::<Element>()?.get_bounding_client_rect();
+    let (x, y) = (f64::from(e.client_x()) - r.x(), f64::from(e.client_y()) - r.y());
+    let scale = wide / r.width().max(1.0);
+    (x >= 0.0 && y >= 0.0 && x <= r.width() && y <= r.height()).then_some((x * scale, y * scale))
+}
+
+/// The mark at a place of the picture.
+fn near(session: &Shared, (x, y): (f64, f64)) -> Option<podlab_trace::event::Seq> {
+    let s = session.0.borrow();
+    let marks = s.drawn.iter().map(|(a, b, seq)| ((a - x).hypot(b - y), *seq));
+    marks.filter(|(d, _)| *d < 18.0).min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, seq)| seq)
 }
 
 /// Asks the browser for the next frame; a hidden page gets none, so it draws nothing.

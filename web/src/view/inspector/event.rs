@@ -1,18 +1,23 @@
 //! An event, closely: a message beside its answer, a file, a line.
 
-use podlab_trace::event::{Event, Kind, Seq};
+use podlab_trace::event::{ConnId, Event, Kind, Seq};
 use podlab_trace::text;
 use yew::prelude::*;
 
 use super::{Props, Selection, Touch, fact, jump};
-use crate::i18n::{Texts, fill};
+use crate::i18n::{Texts, fill, inspect};
+use crate::model::consequence::{cause, consequences};
 use crate::model::exchange::exchange;
-use crate::model::rows::name;
+use crate::model::filter::like;
+use crate::model::rows::{anywhere, name};
 use crate::model::show;
+use crate::model::timeline::Timeline;
 use crate::recording;
 use crate::session::{Session, View};
+use crate::ui::use_ui;
+use crate::view::compose::Again;
 use crate::view::payload::Payload;
-use crate::view::why::{Again, why};
+use crate::view::why::why;
 
 pub(super) fn event_view(t: &Texts, s: &Session, seq: Seq, props: &Props) -> (Html, Html) {
     let select = &props.select;
@@ -22,21 +27,22 @@ pub(super) fn event_view(t: &Texts, s: &Session, seq: Seq, props: &Props) -> (Ht
         return (title, html! { <p class="quiet">{ t.not_kept }</p> });
     };
     let state = timeline.head();
-    let cause = timeline.event(event.cause);
-    let effects: Vec<Html> = timeline
-        .range(seq + 1, seq + 4_000)
-        .filter(|e| e.cause == seq && e.at <= s.shown())
-        .take(6)
-        .map(|e| {
-            jump(select, e.seq, format!("{} {}", name(state, e.place), text::summary(&e.kind)))
-        })
+    let cause = cause(timeline, seq);
+    let came: Vec<&Event> = consequences(timeline, seq)
+        .iter()
+        .filter_map(|c| timeline.event(*c))
+        .filter(|e| e.seq < s.edge())
         .collect();
+    let effects = came.iter().take(6).map(|e| {
+        jump(select, e.seq, format!("{} {}", name(state, e.place), text::summary(&e.kind)))
+    });
     let links = html! { <dl class="facts links">
         if let Some(cause) = cause {
             { fact(t.cause, jump(select, cause.seq, format!("{} {}", name(state, cause.place), text::summary(&cause.kind)))) }
         }
-        if !effects.is_empty() { { fact(t.consequences, html! { <>{ for effects }</> }) } }
+        if !came.is_empty() { { fact(t.consequences, html! { <>{ for effects }</> }) } }
     </dl> };
+    let deeds = event_deeds(timeline, seq, props);
     if let Some(both) = exchange(timeline, seq) {
         let (q, r) = (&both.request, &both.response);
         // What has not happened at the instant shown is not known yet.
@@ -64,8 +70,8 @@ pub(super) fn event_view(t: &Texts, s: &Session, seq: Seq, props: &Props) -> (Ht
                 }
                 if let Some(ns) = answered { { fact(t.answered_in, html! { <b>{ show::duration(ns) }</b> }) } }
             </dl>
+            { deeds }
             if let Some((conn, _)) = ends {
-                <div class="actions"><button data-testid="follow" onclick={select.reform(move |_: MouseEvent| Selection::Stream(conn))}>{ t.follow_stream }</button></div>
                 { why(t, s, conn, select) }
             }
             <div class="pair">
@@ -94,25 +100,67 @@ pub(super) fn event_view(t: &Texts, s: &Session, seq: Seq, props: &Props) -> (Ht
                 { fact(t.file, html! { <code>{ path.clone() }</code> }) }
                 if !volume.is_empty() { { fact(t.volume, html! { { volume.clone() } }) } }
             }</dl>
+        { deeds }
         if !payload.is_empty() { <Payload bytes={payload} {whole} of={text::summary(&event.kind)} /> }
         { links }
     </> };
     (html! { <>{ name(state, event.place) }</> }, body)
 }
 
+/// What can be done with an event, also from its menu.
+fn event_deeds(timeline: &Timeline, seq: Seq, props: &Props) -> Html {
+    let row = timeline.event(seq).and_then(|e| anywhere(timeline, e));
+    let (like, touch) = (like(timeline, seq, row.as_ref()), props.touch.clone());
+    let conn = match timeline.event(seq).map(|e| &e.kind) {
+        Some(Kind::Message { conn, .. } | Kind::Data { conn, .. }) => Some(*conn),
+        _ => None,
+    };
+    let conn = conn.filter(|c| timeline.ends(*c).is_some());
+    html! { <EventDeeds {like} {touch} {conn} select={props.select.clone()} /> }
+}
+
+#[derive(Properties, PartialEq)]
+struct DeedProps {
+    /// The filter that lets through what is like the event.
+    like: Option<String>,
+    /// Its connection.
+    conn: Option<ConnId>,
+    select: Callback<Selection>,
+    touch: Callback<Touch>,
+}
+
+#[component]
+fn EventDeeds(props: &DeedProps) -> Html {
+    let ui = use_ui();
+    let (t, words) = (ui.t(), inspect::of(ui.choices.lang));
+    let effect = props.touch.reform(|_: MouseEvent| Touch::Effect);
+    let stop = props.like.clone().map(|like| {
+        let title = like.clone();
+        let onclick = props.touch.reform(move |_: MouseEvent| Touch::Stop(like.clone()));
+        html! { <button data-testid="stop-here" {title} {onclick}>{ words.breakpoint_like }</button> }
+    });
+    html! { <div class="deeds of-event">
+        <button data-testid="effect-here" title={format!("{} (>)", t.next_effect)} onclick={effect}>{ words.next_effect_short }</button>
+        { stop }
+        if let Some(conn) = props.conn { <button data-testid="follow" onclick={props.select.reform(move |_: MouseEvent| Selection::Stream(conn))}>{ t.follow_stream }</button> }
+    </div> }
+}
+
 /// The request once more, where there is a present to send it in.
 fn again(props: &Props, request: Option<&Event>, live: bool) -> Html {
-    let Some(Kind::Message { head, body, .. }) = request.map(|e| &e.kind) else {
+    let Some(Event { seq, kind: Kind::Message { head, body, .. }, .. }) = request else {
         return Html::default();
     };
+    let seq = *seq;
     if !live || recording::inside().is_some() {
         return Html::default();
     }
     let done = props.touch.reform(Touch::Done);
-    html! { <Again key={request.map_or(0, |e| e.seq)} world={props.world.clone()} head={head.clone()} body={body.clone()} {done} /> }
+    html! { <Again key={seq} session={props.session.clone()} tick={props.tick} world={props.world.clone()} of={seq} head={head.clone()} body={body.clone()} select={props.select.clone()} {done} /> }
 }
 
-fn half(
+/// One half of an exchange.
+pub fn half(
     t: &Texts,
     title: &'static str,
     event: Option<&Event>,

@@ -16,11 +16,15 @@ use podlab_trace::event::{PlaceId, Seq};
 use yew::prelude::*;
 
 use crate::api::Failure;
+use crate::i18n::{fill, inspect};
+use crate::model::request::Draft;
 use crate::model::route::End;
 use crate::session::{Shared, View};
 use crate::ui::use_ui;
+use crate::view::compose::Compose;
 use crate::view::stage::end_name;
 use event::event_view;
+pub use event::half;
 use stream::{edge_view, stream_view};
 use thing::{container_view, deeds, object, pod_facts};
 use volume::volume_view;
@@ -47,6 +51,8 @@ pub enum Selection {
     Service(String),
     /// All that went over a connection.
     Stream(podlab_trace::event::ConnId),
+    /// A request that is being written, to this Service and port.
+    Request(String),
 }
 
 /// What is wanted from here.
@@ -58,6 +64,10 @@ pub enum Touch {
     Logs(String),
     /// The messages that a filter lets through are wanted.
     Filter(String),
+    /// What came of the event is wanted.
+    Effect,
+    /// The world is to stop at what a filter lets through.
+    Stop(String),
 }
 
 /// What is looked at.
@@ -88,6 +98,10 @@ pub fn Inspector(props: &Props) -> Html {
         Selection::None => return Html::default(),
         Selection::Event(seq) => event_view(t, &s, *seq, props),
         Selection::Stream(conn) => stream_view(t, &s, *conn, &props.select, &props.touch),
+        Selection::Request(to) => {
+            let title = html! { { fill(inspect::of(ui.choices.lang).request_to, &[to]) } };
+            (title, compose(props, to))
+        }
         Selection::Edge(a, b) => {
             let (title, body) = edge_view(&s, t, a, b, &props.select);
             let live = matches!(s.view, View::Live);
@@ -124,6 +138,13 @@ pub fn Inspector(props: &Props) -> Html {
             { body }
         </section>
     }
+}
+
+/// A request to `to` that is being written.
+fn compose(props: &Props, to: &str) -> Html {
+    let draft = Draft { method: "GET".into(), path: "/".into(), ..Draft::default() };
+    let (session, done) = (props.session.clone(), props.touch.reform(Touch::Done));
+    html! { <Compose key={to.to_owned()} {session} tick={props.tick} world={props.world.clone()} to={to.to_owned()} {draft} select={props.select.clone()} {done} /> }
 }
 
 fn fact(of: &str, value: Html) -> Html {

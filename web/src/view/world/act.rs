@@ -7,6 +7,7 @@ use yew::prelude::*;
 use super::{Msg, World};
 use crate::i18n::fill;
 use crate::model::bookmark::Refused;
+use crate::model::consequence::consequences;
 use crate::ui::clock;
 use crate::view::bookmarks;
 use crate::view::command;
@@ -15,15 +16,6 @@ use crate::view::transport::Action;
 
 /// How long a slider must stay where it is, in ms.
 const SETTLE: u32 = 150;
-
-/// Whether event `e` came of event `seq`: as its consequence, or as its answer.
-fn caused_by(e: &podlab_trace::Event, seq: u64) -> bool {
-    let answers = match &e.kind {
-        podlab_trace::Kind::Message { answers, .. } => *answers,
-        _ => 0,
-    };
-    e.cause == seq || answers == seq
-}
 
 impl World {
     pub(super) fn act(&mut self, ctx: &Context<World>, action: Action) {
@@ -88,10 +80,8 @@ impl World {
                         _ => s.edge().saturating_sub(1),
                     };
                     let timeline = s.around();
-                    timeline
-                        .range(of + 1, timeline.next())
-                        .find(|e| caused_by(e, of))
-                        .map(|e| (e.seq, e.at))
+                    let first = consequences(timeline, of).first().copied();
+                    first.and_then(|seq| timeline.event(seq)).map(|e| (e.seq, e.at))
                 };
                 let Some((seq, at)) = found else {
                     self.note = Some(Ok(self.ui.t().no_effect.into()));

@@ -30,6 +30,7 @@ impl World {
             (moved, s.lacks(), s.view)
         };
         self.find_wanted(ctx);
+        self.watch(ctx);
         // Somebody else may have chosen another speed; what was asked for here is on its way.
         let told = self.session.0.borrow().clock.speed;
         if told != 0 && told != self.speed && clock() - self.asked.0 > HEARD {

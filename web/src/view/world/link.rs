@@ -15,7 +15,7 @@ impl World {
     /// The words for what is selected; `None` for what has none.
     pub(super) fn words(&self) -> Option<What> {
         Some(match &self.selected {
-            Selection::None | Selection::Edge(..) => return None,
+            Selection::None | Selection::Edge(..) | Selection::Request(_) => return None,
             Selection::Event(seq) => What::Event(*seq),
             Selection::Stream(conn) => What::Stream(*conn),
             Selection::Volume(pod, name) => What::Volume(pod.clone(), name.clone()),
