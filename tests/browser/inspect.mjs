@@ -118,6 +118,7 @@ const goOn = async (page) => {
   });
 
   await check(`${lang}: a request is edited whole and sent again; the answers stand side by side`, async () => {
+    await freeze(page, false);
     await testid(page, "tab-messages").click();
     await testid(page, "rows").locator("button.row", { hasText: "GET" }).filter({ hasText: "client" }).last().click();
     const again = testid(page, "again-request");

@@ -78,7 +78,7 @@ impl Belongings {
             .collect();
         let whole =
             json!({FORMAT: VERSION, "exercises": exercises, "predictions": self.predictions});
-        serde_json::to_string_pretty(&whole).unwrap_or_default()
+        whole.to_string()
     }
 
     /// Reads a file; what in it is not known is left out.

@@ -184,6 +184,15 @@ pub fn Compose(props: &Props) -> Html {
             });
         })
     };
+    let answered = use_node_ref();
+    {
+        let (answered, there) = (answered.clone(), matches!(*stand, Stand::Answered(..)));
+        use_effect_with(there, move |there| {
+            if let (true, Some(answers)) = (*there, answered.cast::<web_sys::Element>()) {
+                answers.scroll_into_view_with_bool(false);
+            }
+        });
+    }
     let s = props.session.0.borrow();
     let origin = window().location().origin().unwrap_or_default();
     let head = format!(
@@ -219,7 +228,7 @@ pub fn Compose(props: &Props) -> Html {
                 (None, Stand::Answered(_, _, status)) => fill(t.did_answer, &[&props.to, &status.to_string()]),
                 (None, Stand::Written) => String::new(),
             } }</p>
-            { answers(t, words, props, &s, &stand) }
+            <div ref={answered}>{ answers(t, words, props, &s, &stand) }</div>
             if let Some(command) = command { <Copy of="curl" text={command} /> }
         </form>
     }

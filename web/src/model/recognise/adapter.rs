@@ -1,11 +1,9 @@
 //! Adapter: a container answers somebody outside by asking its neighbour, and says it in another
 //! form.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use podlab_trace::event::PlaceId;
 
-use super::facts::{Ask, Facts};
+use super::facts::{Ask, Facts, Groups, each};
 use super::{Clue, Found, Pattern, clue, short};
 
 /// So often at least somebody has asked the same.
@@ -15,17 +13,16 @@ const ASKS: usize = 2;
 pub fn find(facts: &Facts) -> Vec<(String, Found)> {
     let mut found = Vec::new();
     // Whoever goes out itself is no application that is only looked into.
-    let goes_out: BTreeSet<PlaceId> =
-        facts.asks.iter().filter(|a| !a.local).map(|a| a.client).collect();
+    let goes_out = each(facts.asks.iter().filter(|a| !a.local).map(|a| a.client));
     // What was asked from outside, with what was asked of a neighbour to answer it.
-    let mut pairs: BTreeMap<(PlaceId, PlaceId), Vec<(&Ask, &Ask)>> = BTreeMap::new();
+    let mut pairs: Groups<(PlaceId, PlaceId), Vec<(&Ask, &Ask)>> = Groups::default();
     for inner in facts.asks.iter().filter(|a| a.local) {
         let Some(outer) = inner.of.map(|i| &facts.asks[i]) else { continue };
         if !outer.local && outer.server == inner.client && !goes_out.contains(&inner.server) {
-            pairs.entry((outer.client, inner.client)).or_default().push((outer, inner));
+            pairs.of((outer.client, inner.client)).push((outer, inner));
         }
     }
-    for ((by, adapter), pairs) in pairs {
+    for ((by, adapter), pairs) in pairs.0 {
         let Some((namespace, pod)) = facts.pod(adapter) else { continue };
         let key = format!("{namespace}/{pod}");
         let translated = |(outer, inner): &&(&Ask, &Ask)| {

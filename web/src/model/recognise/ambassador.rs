@@ -1,10 +1,8 @@
 //! Ambassador: the application talks to localhost only; its neighbour goes out to several pods.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use podlab_trace::event::PlaceId;
 
-use super::facts::{Ask, Facts};
+use super::facts::{Ask, Facts, Groups};
 use super::{Clue, Found, Pattern, clue};
 
 /// The application has asked so often at least.
@@ -13,11 +11,11 @@ const ASKS: usize = 3;
 /// The pods, and what shows it.
 pub fn find(facts: &Facts) -> Vec<(String, Found)> {
     let mut found = Vec::new();
-    let mut by: BTreeMap<PlaceId, Vec<&Ask>> = BTreeMap::new();
+    let mut by: Groups<PlaceId, Vec<&Ask>> = Groups::default();
     for ask in &facts.asks {
-        by.entry(ask.client).or_default().push(ask);
+        by.of(ask.client).push(ask);
     }
-    for (app, asks) in &by {
+    for (app, asks) in &by.0 {
         let Some((namespace, pod)) = facts.pod(*app) else { continue };
         let key = format!("{namespace}/{pod}");
         let neighbour = asks[0].server;
@@ -26,11 +24,14 @@ pub fn find(facts: &Facts) -> Vec<(String, Found)> {
             continue;
         }
         // What the neighbour does with it: on to several pods.
-        let (mut pods, mut out) = (BTreeSet::new(), Vec::new());
-        for ask in by.get(&neighbour).into_iter().flatten().filter(|a| !a.local) {
+        let (mut pods, mut out) = (Vec::new(), Vec::new());
+        let theirs =
+            by.0.iter().filter(|(client, _)| *client == neighbour).flat_map(|(_, asks)| asks);
+        for ask in theirs.filter(|a| !a.local) {
             let of = ask.of.map(|i| &facts.asks[i]).is_some_and(|a| a.client == *app);
             let Some(to) = facts.pod(ask.server).filter(|_| of) else { continue };
-            if pods.insert(to) {
+            if !pods.contains(&to) {
+                pods.push(to);
                 out.push(ask);
             }
         }

@@ -1,26 +1,26 @@
 //! Leader election: several want a Lease, one holds and renews it.
 
-use std::collections::BTreeMap;
-
 use podlab_trace::event::{PlaceId, Seq};
 
-use super::facts::{Facts, Hold};
+use super::facts::{Facts, Groups, Hold};
 use super::{Clue, Found, Pattern, clue};
 
 /// What shows it.
 pub fn find(facts: &Facts) -> Option<Found> {
-    let mut leases: BTreeMap<&str, Vec<&Hold>> = BTreeMap::new();
+    let mut leases: Groups<&str, Vec<&Hold>> = Groups::default();
     for hold in facts.holds.iter().filter(|h| !h.holder.is_empty()) {
-        leases.entry(&hold.lease).or_default().push(hold);
+        leases.of(&hold.lease).push(hold);
     }
-    for (lease, holds) in leases {
+    for (lease, holds) in leases.0 {
         // Who asked the API for it, and whom it refused.
-        let mut wants: BTreeMap<PlaceId, Seq> = BTreeMap::new();
+        let mut wants: Vec<(PlaceId, Seq)> = Vec::new();
         let mut refused = None;
         for ask in
             facts.asks.iter().filter(|a| about(facts.whole_line(a.seq), lease, facts.body(a.seq)))
         {
-            wants.entry(ask.client).or_insert(ask.seq);
+            if !wants.iter().any(|(who, _)| *who == ask.client) {
+                wants.push((ask.client, ask.seq));
+            }
             let Some(answer) = ask.answer else { continue };
             if refused.is_none() && facts.line(answer).starts_with("409") {
                 refused = Some((ask.client, answer));

@@ -10,6 +10,33 @@ use crate::model::consequence::carriers;
 use crate::model::rows::name;
 use crate::model::timeline::Timeline;
 
+/// Values by a key, in the order in which the keys came. There are few keys; a tree for each kind
+/// of them would be the larger part of this module.
+#[derive(Debug, Default)]
+pub struct Groups<K, V>(pub Vec<(K, V)>);
+
+impl<K: PartialEq, V: Default> Groups<K, V> {
+    /// The value of a key.
+    pub fn of(&mut self, key: K) -> &mut V {
+        let at = self.0.iter().position(|(k, _)| *k == key).unwrap_or_else(|| {
+            self.0.push((key, V::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[at].1
+    }
+}
+
+/// What there is in `all`, each once.
+pub fn each<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut out = Vec::new();
+    for one in all {
+        if !out.contains(&one) {
+            out.push(one);
+        }
+    }
+    out
+}
+
 /// One container asks another: a request, or bytes of a protocol that nobody here reads.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -72,8 +99,8 @@ impl<'a> Facts<'a> {
         let state = timeline.head();
         let mut out = Facts { timeline, asks: vec![], touches: vec![], holds: vec![], state };
         // The ask that an event carries, and the open ask of a connection.
-        let mut carries: BTreeMap<Seq, usize> = BTreeMap::new();
-        let mut open: BTreeMap<ConnId, usize> = BTreeMap::new();
+        let mut carries: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut open: BTreeMap<u64, u64> = BTreeMap::new();
         for e in timeline.range(before.saturating_sub(REACH), before) {
             match &e.kind {
                 Kind::Message { conn, dir: Dir::ToServer, malformed: false, .. } => {
@@ -91,13 +118,16 @@ impl<'a> Facts<'a> {
                     if timeline.ends(*conn).is_none_or(|e| e.spoken) {
                         continue;
                     }
-                    let waits = open.get(conn).copied().filter(|i| out.asks[*i].answer.is_none());
+                    let waits = open
+                        .get(conn)
+                        .map(|i| *i as usize)
+                        .filter(|i| out.asks[*i].answer.is_none());
                     match (dir, waits) {
                         (Dir::ToClient, Some(ask)) => out.asks[ask].answer = Some(e.seq),
-                        (Dir::ToServer, None) => {
-                            if out.ask(*conn, e.seq, e.cause, &[e.seq], &mut carries) {
-                                open.insert(*conn, out.asks.len() - 1);
-                            }
+                        (Dir::ToServer, None)
+                            if out.ask(*conn, e.seq, e.cause, &[e.seq], &mut carries) =>
+                        {
+                            open.insert(*conn, out.asks.len() as u64 - 1);
                         }
                         _ => {}
                     }
@@ -137,7 +167,7 @@ impl<'a> Facts<'a> {
         seq: Seq,
         cause: Seq,
         carried_by: &[Seq],
-        carries: &mut BTreeMap<Seq, usize>,
+        carries: &mut BTreeMap<u64, u64>,
     ) -> bool {
         let Some(ends) = self.timeline.ends(conn) else { return false };
         let (client, server) = (ends.client, ends.server);
@@ -150,13 +180,16 @@ impl<'a> Facts<'a> {
         let local = self.pod(client).is_some() && self.pod(client) == self.pod(server);
         // What it took in last, or what it has not answered yet.
         let waiting = |a: &Ask| a.server == client && a.answer.is_none();
-        let of =
-            carries.get(&cause).copied().filter(|i| self.asks[*i].server == client).or_else(|| {
+        let of = carries
+            .get(&cause)
+            .map(|i| *i as usize)
+            .filter(|i| self.asks[*i].server == client)
+            .or_else(|| {
                 let last = self.asks.len().saturating_sub(200);
                 self.asks[last..].iter().rposition(waiting).map(|i| i + last)
             });
         for by in carried_by {
-            carries.insert(*by, self.asks.len());
+            carries.insert(*by, self.asks.len() as u64);
         }
         self.asks.push(Ask { seq, client, server, local, answer: None, of });
         true

@@ -2,7 +2,7 @@
 //! it. Neither the name of the pattern nor that of any image or pod is looked at.
 //!
 //! # Layout
-//! - [`facts`]: who asked whom, who touched which file, who held which Lease
+//! - `facts`: who asked whom, who touched which file, who held which Lease
 //! - one module for each pattern: from facts to [`Found`]
 
 mod adapter;

@@ -1,15 +1,16 @@
 //! Work queue: what somebody put in, one of several takes out; each piece once, and says when it
 //! is done.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use podlab_trace::event::{PlaceId, Seq};
 
-use super::facts::{Ask, Facts};
+use super::facts::{Ask, Facts, Groups, each};
 use super::{Clue, Found, Pattern, clue};
 
 /// So many pieces at least were taken.
 const PIECES: usize = 3;
+
+/// So many of the newest are looked at.
+const NEWEST: usize = 1_500;
 
 /// A piece of work on its way.
 struct Piece<'a> {
@@ -20,46 +21,39 @@ struct Piece<'a> {
 
 /// What shows it.
 pub fn find(facts: &Facts) -> Option<Found> {
-    let servers: BTreeSet<PlaceId> =
-        facts.asks.iter().filter(|a| !a.local).map(|a| a.server).collect();
+    let servers = each(facts.asks.iter().filter(|a| !a.local).map(|a| a.server));
     servers.into_iter().find_map(|queue| at(facts, queue))
 }
 
 fn at(facts: &Facts, queue: PlaceId) -> Option<Found> {
-    let mine: Vec<&Ask> = facts.asks.iter().filter(|a| a.server == queue && !a.local).collect();
-    // What was put in, by what it says, and how often it was given out.
-    let mut put: BTreeMap<&[u8], &Ask> = BTreeMap::new();
-    let mut given: BTreeMap<&[u8], Vec<Piece>> = BTreeMap::new();
-    for ask in &mine {
-        let body = facts.body(ask.seq);
-        if !body.is_empty() {
-            put.entry(body).or_insert(ask);
-        }
-    }
-    // Who waits for work has asked before it was there.
-    for ask in &mine {
-        let Some(answer) = ask.answer else { continue };
+    let all = facts.asks.iter().rev().filter(|a| a.server == queue && !a.local);
+    let mut mine: Vec<&Ask> = all.take(NEWEST).collect();
+    mine.reverse();
+    // What was put in comes out again, in the words in which it was put; each piece once.
+    let mut given: Groups<&[u8], Vec<Piece>> = Groups::default();
+    for take in &mine {
+        let Some(answer) = take.answer else { continue };
         let body = facts.body(answer);
-        let from = put.get(body).filter(|p| p.client != ask.client && p.seq < answer);
-        if let Some(from) = from {
-            let piece = Piece { put: from, take: ask, given: answer };
-            given.entry(body).or_default().push(piece);
+        // Who waits for work has asked before it was there.
+        let puts =
+            |p: &&&Ask| p.seq < answer && p.client != take.client && facts.body(p.seq) == body;
+        if body.is_empty() {
+            continue;
+        }
+        if let Some(put) = mine.iter().find(puts) {
+            given.of(body).push(Piece { put, take, given: answer });
         }
     }
-    if given.values().any(|pieces| pieces.len() != 1) {
+    if given.0.iter().any(|(_, pieces)| pieces.len() != 1) {
         return None;
     }
-    let mut pieces: Vec<Piece> = given.into_values().flatten().collect();
-    pieces.sort_by_key(|p| p.given);
-    let takers: BTreeSet<PlaceId> = pieces.iter().map(|p| p.take.client).collect();
+    let pieces: Vec<Piece> = given.0.into_iter().flat_map(|(_, pieces)| pieces).collect();
+    let takers = each(pieces.iter().map(|p| p.take.client));
     if pieces.len() < PIECES || takers.len() < 2 {
         return None;
     }
     // Done is said in words that are said only once: they name the piece.
-    let mut said: BTreeMap<&str, usize> = BTreeMap::new();
-    for ask in &mine {
-        *said.entry(facts.whole_line(ask.seq)).or_default() += 1;
-    }
+    let once = |line: &str| mine.iter().filter(|a| facts.whole_line(a.seq) == line).count() == 1;
     let ack = |piece: &Piece| {
         mine.iter().find(|a| {
             let line = facts.whole_line(a.seq);
@@ -67,7 +61,7 @@ fn at(facts: &Facts, queue: PlaceId) -> Option<Found> {
                 && a.seq > piece.given
                 && !line.is_empty()
                 && line != facts.whole_line(piece.take.seq)
-                && said.get(line) == Some(&1)
+                && once(line)
         })
     };
     let (first, done) = pieces.iter().find_map(|p| ack(p).map(|a| (p, a)))?;

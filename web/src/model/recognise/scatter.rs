@@ -31,9 +31,12 @@ fn of(facts: &Facts, whole: &Ask) -> Option<Found> {
     let same: Vec<_> = parts.iter().filter(|(a, _)| facts.line(a.seq) == line).collect();
     let early = same.iter().map(|(_, answer)| *answer).min()?;
     // At once: asked before any of them has answered.
-    let mut fan: Vec<&(&Ask, Seq)> = same.into_iter().filter(|(a, _)| a.seq < early).collect();
-    fan.sort_by_key(|(a, _)| a.server);
-    fan.dedup_by_key(|(a, _)| a.server);
+    let mut fan: Vec<&(&Ask, Seq)> = Vec::new();
+    for part in same.into_iter().filter(|(a, _)| a.seq < early) {
+        if !fan.iter().any(|(a, _)| a.server == part.0.server) {
+            fan.push(part);
+        }
+    }
     if fan.len() < PARTS || line.is_empty() {
         return None;
     }

@@ -1,7 +1,5 @@
 //! Sidecar: two containers of a pod share a volume or localhost; only one is asked from outside.
 
-use std::collections::BTreeMap;
-
 use podlab_trace::event::{PlaceId, Seq};
 
 use super::facts::Facts;
@@ -10,18 +8,22 @@ use super::{Clue, Found, Pattern, clue};
 /// What shows it; not in one of the pods in `taken`.
 pub fn find(facts: &Facts, taken: &[String]) -> Option<Found> {
     // Who was first asked from outside, when, by whom.
-    let mut asked: BTreeMap<PlaceId, (Seq, PlaceId)> = BTreeMap::new();
+    let mut asked: Vec<(PlaceId, Seq, PlaceId)> = Vec::new();
     for ask in facts.asks.iter().filter(|a| !a.local) {
-        asked.entry(ask.server).or_insert((ask.seq, ask.client));
+        if !asked.iter().any(|(server, ..)| *server == ask.server) {
+            asked.push((ask.server, ask.seq, ask.client));
+        }
     }
-    for (main, (first, by)) in &asked {
+    for (main, first, by) in &asked {
         let Some((namespace, pod)) = facts.pod(*main) else { continue };
         let key = format!("{namespace}/{pod}");
         if taken.contains(&key) {
             continue;
         }
         let neighbour = |p: &PlaceId| {
-            p != main && facts.pod(*p) == Some((namespace, pod)) && !asked.contains_key(p)
+            p != main
+                && facts.pod(*p) == Some((namespace, pod))
+                && !asked.iter().any(|(a, ..)| a == p)
         };
         let begin = clue(Clue::Asked, &[&facts.name(*main), &facts.name(*by)], *first);
         let end = |p: PlaceId| clue(Clue::Unasked, &[&facts.name(p)], 0);

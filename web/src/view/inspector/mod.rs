@@ -2,10 +2,10 @@
 
 //!
 //! # Layout
-//! - [`event`]: an event, a message with its answer
-//! - [`stream`]: what went over a connection, or between two things
-//! - [`volume`]: the files of a volume and what they hold
-//! - [`thing`]: pods, containers and other objects, with what can be done to them
+//! - `event`: an event, a message with its answer
+//! - `stream`: what went over a connection, or between two things
+//! - `volume`: the files of a volume and what they hold
+//! - `thing`: pods, containers and other objects, with what can be done to them
 
 mod event;
 mod stream;
