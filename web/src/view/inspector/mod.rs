@@ -1,5 +1,4 @@
 //! One thing, looked at closely: a message and its answer, a file, a volume, a container, a line.
-
 //!
 //! # Layout
 //! - `event`: an event, a message with its answer
