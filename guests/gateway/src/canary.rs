@@ -4,17 +4,41 @@
 use std::collections::BTreeMap;
 
 use podlab_guest::http::Headers;
+use regex_lite::{Regex, RegexBuilder};
 
 /// What the annotations begin with.
 pub const PREFIX: &str = "nginx.ingress.kubernetes.io/";
+
+/// Bytes a compiled pattern may take.
+const PATTERN: usize = 64 << 10;
+
+/// A regular expression; `None` is one that could not be read, and matches nothing.
+#[derive(Clone, Debug)]
+pub struct Pattern(Option<Regex>);
+
+impl Pattern {
+    fn text(&self) -> Option<&str> {
+        self.0.as_ref().map(Regex::as_str)
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Eq for Pattern {}
 
 /// When a request goes to the canary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canary {
     /// The field that decides first.
     pub header: Option<String>,
-    /// With it only this value decides; without it `always` and `never` do.
+    /// With it only this value decides; without it and a pattern, `always` and `never` do.
     pub header_value: Option<String>,
+    /// With it, and without a value, only what matches decides.
+    pub header_pattern: Option<Pattern>,
     /// The cookie that decides next, by `always` and `never`.
     pub cookie: Option<String>,
     /// Of `total` requests so many go to the canary, by chance.
@@ -58,10 +82,12 @@ impl Canary {
         };
         let total = number("canary-weight-total", 100).max(1);
         let weight = number("canary-weight", 0).min(total);
-        if get("canary-by-header-pattern").is_some() {
-            wrong.push("canary-by-header-pattern: not known here, and without effect".to_owned());
-        }
+        let pattern = text("canary-by-header-pattern").map(|pattern| {
+            let made = RegexBuilder::new(&pattern).size_limit(PATTERN).build();
+            Pattern(made.map_err(|e| wrong.push(format!("canary-by-header-pattern: {e}"))).ok())
+        });
         Some(Canary {
+            header_pattern: pattern,
             header: text("canary-by-header"),
             header_value: text("canary-by-header-value"),
             cookie: text("canary-by-cookie"),
@@ -74,12 +100,17 @@ impl Canary {
     /// and is asked only where chance decides.
     pub fn takes(&self, headers: &Headers, draw: impl FnOnce(u32) -> u32) -> (bool, Why) {
         if let Some(value) = self.header.as_ref().and_then(|name| headers.get(name)) {
-            match &self.header_value {
-                Some(wanted) if value == wanted => return (true, Why::Header),
-                Some(_) => {}
-                None if value == "always" => return (true, Why::Header),
-                None if value == "never" => return (false, Why::Header),
-                None => {}
+            match (&self.header_value, &self.header_pattern) {
+                (Some(wanted), _) if value == wanted => return (true, Why::Header),
+                (Some(_), _) => {}
+                (None, Some(Pattern(pattern))) => {
+                    if pattern.as_ref().is_some_and(|pattern| pattern.is_match(value)) {
+                        return (true, Why::Header);
+                    }
+                }
+                (None, None) if value == "always" => return (true, Why::Header),
+                (None, None) if value == "never" => return (false, Why::Header),
+                (None, None) => {}
             }
         }
         match self.cookie.as_ref().and_then(|name| cookie(headers, name)) {
@@ -156,6 +187,23 @@ mod tests {
         // Without a header's name its value means nothing.
         let c = canary(&[("canary-by-header-value", "tokyo")]);
         assert_eq!(c.takes(&headers(&[("Region", "tokyo")]), no_draw), (false, Why::Weight));
+    }
+
+    #[test]
+    fn with_a_pattern_only_what_matches_decides() {
+        let by = |pattern: &str, more: &[(&str, &str)]| {
+            let two = [("canary-by-header", "region"), ("canary-by-header-pattern", pattern)];
+            canary(&[&two, more].concat())
+        };
+        let takes = |c: &Canary, value| c.takes(&headers(&[("Region", value)]), no_draw).0;
+        let c = by("^(tokyo|osaka)-[0-9]+$", &[]);
+        assert!(takes(&c, "osaka-7") && !takes(&c, "kobe-1") && !takes(&c, "always"));
+        // A value comes before a pattern, and what cannot be read matches nothing.
+        assert!(!takes(&by(".*", &[("canary-by-header-value", "x")]), "y"));
+        assert!(!takes(&by("(", &[]), "("));
+        let mut wrong = Vec::new();
+        let odd = [("canary", "true"), ("canary-by-header-pattern", "(")];
+        assert!(Canary::read(&annotations(&odd), &mut wrong).is_some() && wrong.len() == 1);
     }
 
     #[test]

@@ -115,7 +115,14 @@ fn the_older_one_has_what_two_claim() {
 
 #[test]
 fn a_canary_needs_a_route_of_its_namespace() {
-    let canary = Canary { header: None, header_value: None, cookie: None, weight: 20, total: 100 };
+    let canary = Canary {
+        header: None,
+        header_value: None,
+        header_pattern: None,
+        cookie: None,
+        weight: 20,
+        total: 100,
+    };
     let of = |mut i: Ingress| {
         i.canary = Some(canary.clone());
         i
