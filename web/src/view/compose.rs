@@ -17,7 +17,7 @@ use crate::model::timeline::Timeline;
 use crate::session::{Session, Shared};
 use crate::ui::{use_ui, window};
 use crate::view::deeds::Copy;
-use crate::view::inspector::{Selection, half};
+use crate::view::inspector::{self, Selection, Touch, half};
 
 /// Of an answer no more is read than this, in bytes; the trace has what is shown.
 const READ: f64 = 1_048_576.0;
@@ -258,40 +258,17 @@ fn answers(t: &i18n::Texts, words: &Texts, props: &Props, s: &Session, stand: &S
     </> }
 }
 
-/// A request that can be sent once more.
-#[derive(Properties, PartialEq)]
-pub struct AgainProps {
-    /// The world.
-    pub session: Shared,
-    /// Changes when there is something new to draw.
-    pub tick: u32,
-    /// The world's id.
-    pub world: String,
-    /// Its event.
-    pub of: Seq,
-    /// Its head.
-    pub head: String,
-    /// Its body.
-    pub body: bytes::Bytes,
-    /// Selects something.
-    pub select: Callback<Selection>,
-    /// What came of it.
-    pub done: Callback<Result<Option<String>, Failure>>,
-}
-
-/// The request as a form that begins with what it said.
-#[component]
-pub fn Again(props: &AgainProps) -> Html {
-    let t = use_ui().t();
-    let (_, fields) = crate::model::show::head(&props.head);
+/// A request of the trace as a form that begins with what it said; nothing for what is none.
+pub fn again(t: &i18n::Texts, props: &inspector::Props, request: &Event) -> Html {
+    let Kind::Message { head, body, .. } = &request.kind else { return Html::default() };
+    let (_, fields) = crate::model::show::head(head);
     let host = fields.iter().find(|(n, _)| n.eq_ignore_ascii_case("host"));
     let to = host.and_then(|(_, host)| target(host));
-    let (Some(to), Some(draft)) = (to, Draft::of(&props.head, &props.body)) else {
-        return Html::default();
-    };
+    let (Some(to), Some(draft)) = (to, Draft::of(head, body)) else { return Html::default() };
+    let (session, done) = (props.session.clone(), props.touch.reform(Touch::Done));
     html! {
-        <details class="again" data-testid="again-request"><summary>{ t.again_title }</summary>
-            <Compose session={props.session.clone()} tick={props.tick} world={props.world.clone()} {to} {draft} of={props.of} select={props.select.clone()} done={props.done.clone()} />
+        <details key={request.seq} class="again" data-testid="again-request"><summary>{ t.again_title }</summary>
+            <Compose {session} tick={props.tick} world={props.world.clone()} {to} {draft} of={request.seq} select={props.select.clone()} {done} />
         </details>
     }
 }

@@ -1,6 +1,6 @@
 //! An event, closely: a message beside its answer, a file, a line.
 
-use podlab_trace::event::{ConnId, Event, Kind, Seq};
+use podlab_trace::event::{Event, Kind, Seq};
 use podlab_trace::text;
 use yew::prelude::*;
 
@@ -14,12 +14,16 @@ use crate::model::show;
 use crate::model::timeline::Timeline;
 use crate::recording;
 use crate::session::{Session, View};
-use crate::ui::use_ui;
-use crate::view::compose::Again;
+use crate::view::compose::again;
 use crate::view::payload::Payload;
 use crate::view::why::why;
 
-pub(super) fn event_view(t: &Texts, s: &Session, seq: Seq, props: &Props) -> (Html, Html) {
+/// The words of the page and of what looks closely.
+pub(super) type Words = (&'static Texts, &'static inspect::Texts);
+
+/// An event.
+pub(super) fn event_view(all: Words, s: &Session, seq: Seq, props: &Props) -> (Html, Html) {
+    let t = all.0;
     let select = &props.select;
     let timeline = s.around();
     let title = html! { { fill(t.event, &[&seq.to_string()]) } };
@@ -42,7 +46,7 @@ pub(super) fn event_view(t: &Texts, s: &Session, seq: Seq, props: &Props) -> (Ht
         }
         if !came.is_empty() { { fact(t.consequences, html! { <>{ for effects }</> }) } }
     </dl> };
-    let deeds = event_deeds(timeline, seq, props);
+    let deeds = event_deeds(all, timeline, seq, props);
     if let Some(both) = exchange(timeline, seq) {
         let (q, r) = (&both.request, &both.response);
         // What has not happened at the instant shown is not known yet.
@@ -62,6 +66,9 @@ pub(super) fn event_view(t: &Texts, s: &Session, seq: Seq, props: &Props) -> (Ht
             }
             None => title,
         };
+        // There must be a present to send it in.
+        let can = s.view == View::Live && recording::inside().is_none();
+        let once_more = q.as_ref().filter(|_| can).map(|q| again(t, props, q));
         let body = html! { <>
             <dl class="facts">
                 if let Some((conn, e)) = ends {
@@ -79,7 +86,7 @@ pub(super) fn event_view(t: &Texts, s: &Session, seq: Seq, props: &Props) -> (Ht
                 { half(t, t.response, r, if q.is_some() { t.not_answered } else { t.not_kept }, r.is_some_and(|e| e.seq == seq)) }
             </div>
             { links }
-            { again(props, q.as_ref(), s.view == View::Live) }
+            { once_more }
         </> };
         return (title, body);
     }
@@ -108,7 +115,7 @@ pub(super) fn event_view(t: &Texts, s: &Session, seq: Seq, props: &Props) -> (Ht
 }
 
 /// What can be done with an event, also from its menu.
-fn event_deeds(timeline: &Timeline, seq: Seq, props: &Props) -> Html {
+fn event_deeds((t, words): Words, timeline: &Timeline, seq: Seq, props: &Props) -> Html {
     let row = timeline.event(seq).and_then(|e| anywhere(timeline, e));
     let (like, touch) = (like(timeline, seq, row.as_ref()), props.touch.clone());
     let conn = match timeline.event(seq).map(|e| &e.kind) {
@@ -116,47 +123,20 @@ fn event_deeds(timeline: &Timeline, seq: Seq, props: &Props) -> Html {
         _ => None,
     };
     let conn = conn.filter(|c| timeline.ends(*c).is_some());
-    html! { <EventDeeds {like} {touch} {conn} select={props.select.clone()} /> }
-}
-
-#[derive(Properties, PartialEq)]
-struct DeedProps {
-    /// The filter that lets through what is like the event.
-    like: Option<String>,
-    /// Its connection.
-    conn: Option<ConnId>,
-    select: Callback<Selection>,
-    touch: Callback<Touch>,
-}
-
-#[component]
-fn EventDeeds(props: &DeedProps) -> Html {
-    let ui = use_ui();
-    let (t, words) = (ui.t(), inspect::of(ui.choices.lang));
     let effect = props.touch.reform(|_: MouseEvent| Touch::Effect);
-    let stop = props.like.clone().map(|like| {
+    let stop = like.map(|like| {
         let title = like.clone();
-        let onclick = props.touch.reform(move |_: MouseEvent| Touch::Stop(like.clone()));
+        let onclick = touch.reform(move |_: MouseEvent| Touch::Stop(like.clone()));
         html! { <button data-testid="stop-here" {title} {onclick}>{ words.breakpoint_like }</button> }
+    });
+    let follow = conn.map(|conn| {
+        let onclick = props.select.reform(move |_: MouseEvent| Selection::Stream(conn));
+        html! { <button data-testid="follow" {onclick}>{ t.follow_stream }</button> }
     });
     html! { <div class="deeds of-event">
         <button data-testid="effect-here" title={format!("{} (>)", t.next_effect)} onclick={effect}>{ words.next_effect_short }</button>
-        { stop }
-        if let Some(conn) = props.conn { <button data-testid="follow" onclick={props.select.reform(move |_: MouseEvent| Selection::Stream(conn))}>{ t.follow_stream }</button> }
+        { stop }{ follow }
     </div> }
-}
-
-/// The request once more, where there is a present to send it in.
-fn again(props: &Props, request: Option<&Event>, live: bool) -> Html {
-    let Some(Event { seq, kind: Kind::Message { head, body, .. }, .. }) = request else {
-        return Html::default();
-    };
-    let seq = *seq;
-    if !live || recording::inside().is_some() {
-        return Html::default();
-    }
-    let done = props.touch.reform(Touch::Done);
-    html! { <Again key={seq} session={props.session.clone()} tick={props.tick} world={props.world.clone()} of={seq} head={head.clone()} body={body.clone()} select={props.select.clone()} {done} /> }
 }
 
 /// One half of an exchange.

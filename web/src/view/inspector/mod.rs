@@ -90,15 +90,15 @@ pub struct Props {
 #[component]
 pub fn Inspector(props: &Props) -> Html {
     let ui = use_ui();
-    let t = ui.t();
+    let (t, words) = (ui.t(), inspect::of(ui.choices.lang));
     let mut s = props.session.0.borrow_mut();
     let state = s.state();
     let (title, body) = match &props.selected {
         Selection::None => return Html::default(),
-        Selection::Event(seq) => event_view(t, &s, *seq, props),
+        Selection::Event(seq) => event_view((t, words), &s, *seq, props),
         Selection::Stream(conn) => stream_view(t, &s, *conn, &props.select, &props.touch),
         Selection::Request(to) => {
-            let title = html! { { fill(inspect::of(ui.choices.lang).request_to, &[to]) } };
+            let title = html! { { fill(words.request_to, &[to]) } };
             (title, compose(props, to))
         }
         Selection::Edge(a, b) => {
