@@ -88,7 +88,7 @@ async fn dispatch(k: &mut Kubectl<'_>, argv: &[String]) -> Result<()> {
         return Ok(());
     }
     let Some(spec) = spec(verb) else {
-        return Err(if VERBS.contains(&verb.as_str()) { outside(verb) } else { unknown(verb) });
+        return Err(verbs::instead::remedy(verb).unwrap_or_else(|| unknown(verb)));
     };
     let args = &Args::parse(&format!("kubectl {verb}"), spec, &rest)?;
     for flag in ["as", "as-group", "token", "server", "context", "kubeconfig"] {
@@ -118,19 +118,21 @@ async fn dispatch(k: &mut Kubectl<'_>, argv: &[String]) -> Result<()> {
         "rollout" => verbs::rollout::run(k, args).await,
         "logs" => inside::logs(k, args).await,
         "exec" => inside::exec(k, args).await,
+        "attach" => inside::attach(k, args).await,
+        "replace" => verbs::replace::run(k, args).await,
         "cordon" => nodes::cordon(k, args, true).await,
         "uncordon" => nodes::cordon(k, args, false).await,
         "drain" => nodes::drain(k, args).await,
         "taint" => nodes::taint(k, args).await,
         "wait" => verbs::wait::run(k, args).await,
-        "top" => info::top(k, args).await,
+        "top" => verbs::top::run(k, args).await,
         "events" => info::events(k, args).await,
         "version" => info::version(k, args).await,
         "cluster-info" => info::cluster_info(k, args).await,
         "api-versions" => info::api_versions(k, args).await,
         "api-resources" => info::api_resources(k, args).await,
         "auth" => info::auth(k, args).await,
-        other => Err(outside(other)),
+        other => Err(unknown(other)),
     }
 }
 
@@ -152,20 +154,14 @@ pub fn spec(verb: &str) -> Option<&'static str> {
         "diff" => verbs::diff::FLAGS,
         "explain" => verbs::explain::FLAGS,
         "logs" => inside::LOGS,
-        "exec" => inside::EXEC,
+        "exec" | "attach" => inside::EXEC,
+        "replace" => verbs::replace::FLAGS,
         "cordon" | "uncordon" | "drain" | "taint" => nodes::FLAGS,
         "wait" => verbs::wait::FLAGS,
         "top" | "events" | "version" | "cluster-info" | "api-versions" | "api-resources"
         | "auth" => info::FLAGS,
         _ => return None,
     })
-}
-
-/// What needs a machine: files, ports, an editor.
-fn outside(verb: &str) -> Failure {
-    Failure::new(format!(
-        "kubectl {verb} is not done in the page: use kubectl on your machine, with the file that `podlab kubeconfig` writes"
-    ))
 }
 
 /// What the terminal says instead of kubectl's pages of help.
@@ -175,10 +171,10 @@ kubectl controls the Kubernetes cluster manager: here, this world.
  Find more information at: https://kubernetes.io/docs/reference/kubectl/
 
 Look:     get  describe  logs  events  top  explain  api-resources  auth can-i  diff
-Change:   apply -f -  create  run  expose  set  scale  autoscale  rollout  label  annotate  patch
-          delete  cordon  uncordon  drain  taint
+Change:   apply -f -  create  replace -f -  run  expose  set  scale  autoscale  rollout  label
+          annotate  patch  delete  cordon  uncordon  drain  taint
 Wait:     wait  get -w  logs -f  rollout status
-Inside:   exec
+Inside:   exec  attach
 
 A manifest is pasted after `kubectl apply -f - <<EOF`, and ends with a line EOF.
 `k` is short for kubectl; output may go through grep, wc, head, tail, sort, cut, uniq.

@@ -103,8 +103,12 @@ struct Protocol {
 }
 
 /// The protocols, in the order in which they are tried.
-const PROTOCOLS: &[Protocol] =
-    &[Protocol { guess: http1::guess, make: |limit| Box::new(http1::Http1::new(limit)) }];
+const PROTOCOLS: &[Protocol] = &[Protocol { guess: http1::guess, make: http }];
+
+/// A dissector for one connection of HTTP/1; bodies are kept up to `limit` bytes.
+pub fn http(limit: usize) -> Box<dyn Dissector> {
+    Box::new(http1::Http1::new(limit))
+}
 
 /// What a connection's bytes are taken for.
 pub(crate) enum Dissection {

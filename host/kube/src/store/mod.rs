@@ -14,7 +14,7 @@
 //!
 //! # Layout
 //! - [`resource`]: the row that describes a kind; [`kinds`]: the rows there are
-//! - [`write`](self): create, update, delete with Kubernetes' rules for metadata
+//! - [`write`](self): create and update with Kubernetes' rules for metadata; `delete`: what goes
 //! - [`custom`]: kinds that are made at run time
 //! - [`managed`]: who owns which field, server-side apply
 //! - [`watch`]: cursors over the log, informers; [`typed`]: `k8s-openapi` views
@@ -24,6 +24,7 @@
 //! A resource is named by its key: "pods", "leases.coordination.k8s.io".
 
 pub mod custom;
+mod delete;
 pub mod error;
 pub mod kinds;
 pub mod managed;

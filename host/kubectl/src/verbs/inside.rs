@@ -323,6 +323,60 @@ pub async fn exec(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
     ];
     query.extend(command.iter().map(|c| ("command", c.as_str())));
     let target = with_query(&format!("{}/exec", found.path()), &query);
+    session(k, target, stdin).await
+}
+
+/// `kubectl attach`: what a container's program says from now on, and what is typed for it.
+///
+/// # Errors
+/// As kubectl, and the exit code of the program.
+pub async fn attach(k: &mut Kubectl<'_>, args: &Args) -> Result<()> {
+    let (word, more) = match &args.words[..] {
+        [] => {
+            return Err(Failure::usage(
+                "kubectl attach",
+                "at least 1 argument is required for attach",
+            ));
+        }
+        [word, more @ ..] => (word, more),
+    };
+    if !more.is_empty() {
+        return Err(Failure::usage(
+            "kubectl attach",
+            format!(
+                "expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw {}: {}",
+                args.words.len(),
+                args.words.join(" ")
+            ),
+        ));
+    }
+    let pod = pods_of(k, args, word, false).await?.into_iter().next().unwrap_or_default();
+    let phase = pod["status"]["phase"].as_str().unwrap_or("");
+    if matches!(phase, "Succeeded" | "Failed") {
+        return Err(Failure::new(format!(
+            "cannot attach a container in a completed pod; current phase is {phase}"
+        )));
+    }
+    let container = match args.get("container") {
+        Some(named) => named.to_owned(),
+        None => default_container(k, &pod, args.on("quiet")),
+    };
+    let found = Found { resource: k.client.kind("pods").await?, object: pod };
+    let stdin = args.on("stdin");
+    let query = [
+        ("container", container.as_str()),
+        ("stdin", if stdin { "true" } else { "" }),
+        ("stdout", "true"),
+        ("stderr", "true"),
+    ];
+    if !args.on("quiet") {
+        k.complain("If you don't see a command prompt, try pressing enter.");
+    }
+    session(k, with_query(&format!("{}/attach", found.path()), &query), stdin).await
+}
+
+/// Shows what comes out of a program until it ends or nobody wants it any more.
+async fn session(k: &mut Kubectl<'_>, target: String, stdin: bool) -> Result<()> {
     let input = if stdin { k.stdin.as_bytes().to_vec() } else { Vec::new() };
     let follow = stdin && k.stdin.is_empty();
     let mut session = match k.client.transport.exec(target, input, follow).await {
