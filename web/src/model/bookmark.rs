@@ -29,7 +29,7 @@ pub struct Bookmarks(Vec<Bookmark>);
 pub enum Refused {
     /// This instant has one already.
     Twice,
-    /// There are [`MOST`] of them.
+    /// There are `MOST` of them.
     Full,
 }
 
