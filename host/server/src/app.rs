@@ -448,11 +448,19 @@ impl App {
     /// # Errors
     /// If there are too many, or too many at the worlds of one learner.
     pub fn stream(&self, id: &str) -> Result<Served, ApiError> {
+        let place = self.workshop().zip(App::number(id)).and_then(|(w, n)| w.place(n));
+        self.stream_for(place.map_or(Viewer::Owner, |p| Viewer::Learner(p.seat)))
+    }
+
+    /// Counts a stream that `viewer` looks at, at whosever world.
+    ///
+    /// # Errors
+    /// As [`App::stream`].
+    pub fn stream_for(&self, viewer: Viewer) -> Result<Served, ApiError> {
         let limits = &self.options.limits;
         let mut counted = vec![(self.streams.clone(), limits.streams)];
-        let place = self.workshop().zip(App::number(id)).and_then(|(w, n)| w.place(n));
-        if let Some(place) = place {
-            let own = lock(&self.theirs).entry(place.seat).or_default().clone();
+        if let Viewer::Learner(seat) = viewer {
+            let own = lock(&self.theirs).entry(seat).or_default().clone();
             counted.push((own, limits.streams_each));
         }
         let mut served = Served(Vec::new());

@@ -89,7 +89,13 @@ impl Connections {
         self.open.remove(&id).is_some()
     }
 
-    /// Breaks all connections: they belong to a branch of time that is gone.
+    /// The open ones.
+    pub fn numbers(&self) -> Vec<u64> {
+        self.open.keys().copied().collect()
+    }
+
+    /// Breaks all connections: they belong to a branch of time that is gone, or to somebody who
+    /// may not act any more.
     pub fn break_all(&mut self, why: &str) {
         for (_, open) in std::mem::take(&mut self.open) {
             // A reader that is gone needs no reason.

@@ -61,6 +61,18 @@ impl Live {
         })
     }
 
+    /// Ends all connections and sessions from outside: somebody else acts here from now on.
+    pub fn hang_up(&self, why: &str) {
+        // A world that is dead or gone has none.
+        let _ = self.with(|inner| {
+            let open = inner.connections.numbers();
+            inner.connections.break_all(why);
+            for id in open {
+                inner.input(Input::Drop { id });
+            }
+        });
+    }
+
     /// How many bytes of a session's input wait for its program.
     ///
     /// # Errors

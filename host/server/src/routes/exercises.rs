@@ -26,7 +26,7 @@ pub(super) fn summaries(pattern: &Pattern) -> Value {
     read.iter().map(one).collect()
 }
 
-fn find(pattern: &Pattern, slug: &str) -> Result<Exercise, ApiError> {
+pub(super) fn find(pattern: &Pattern, slug: &str) -> Result<Exercise, ApiError> {
     let all = pattern.exercises().map_err(|e| ApiError::internal(e.to_string()))?;
     let known: Vec<String> = all.iter().map(|e| e.slug.clone()).collect();
     all.into_iter().find(|e| e.slug == slug).ok_or_else(|| {

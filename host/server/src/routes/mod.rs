@@ -2,6 +2,7 @@
 
 mod exercises;
 mod export;
+mod guiding;
 mod identities;
 mod images;
 mod kube;
@@ -84,7 +85,20 @@ fn routes(limits: &Limits) -> Routes {
         .add("/api/workshop/answer", &["post"], post(workshop::answer))
         .add("/api/workshop/hints", &["post"], post(workshop::hints))
         .add("/api/workshop/board", &["get", "post"], get(workshop::board).post(workshop::lead))
-        .add("/api/workshop/projector", &["get"], get(workshop::projector))
+        .add("/api/workshop/invite", &["post"], post(guiding::invite))
+        .add("/api/workshop/give", &["post"], post(guiding::give))
+        .add(
+            "/api/workshop/moment",
+            &["post", "delete"],
+            post(guiding::show).delete(guiding::unshow),
+        )
+        .add(
+            "/api/workshop/projector",
+            &["get", "post"],
+            get(workshop::projector).post(guiding::project),
+        )
+        .add("/api/workshop/worlds/{id}", &["get"], get(guiding::whose))
+        .add("/api/workshop/seats/{seat}/drive", &["post"], post(guiding::drive))
         .add("/api/workshop/results", &["get"], get(workshop::results))
         .add("/api/workshop/seats/{seat}", &["delete"], delete(workshop::free))
         .add("/api/workshop/seats/{seat}/lower", &["post"], post(workshop::lower))

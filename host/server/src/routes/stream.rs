@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::{Answer, number};
 use crate::app::{App, Served};
 use crate::live::{Live, View};
+use crate::workshop::viewer::Viewer;
 
 /// Events are gathered for this long.
 const GATHER: Duration = Duration::from_millis(50);
@@ -33,11 +34,12 @@ pub async fn open(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     Query(query): Query<Vec<(String, String)>>,
+    viewer: Viewer,
     upgrade: WebSocketUpgrade,
 ) -> Answer {
     let live = app.world(&id)?;
     let from = number(&query, "from", 0)?;
-    let served = app.stream(&id)?;
+    let served = app.stream_for(viewer)?;
     Ok(upgrade
         .max_message_size(4 << 10)
         .on_upgrade(move |socket| serve(socket, live, from, served)))

@@ -33,13 +33,13 @@ impl<S: Sync> FromRequestParts<S> for From {
     }
 }
 
-fn workshop(app: &App) -> Result<Arc<Workshop>, ApiError> {
+pub(super) fn workshop(app: &App) -> Result<Arc<Workshop>, ApiError> {
     app.workshop().cloned().ok_or_else(|| {
         ApiError::not_found("no workshop is held here", "Start one: podlab workshop.")
     })
 }
 
-fn learner(viewer: Viewer) -> Result<u32, ApiError> {
+pub(super) fn learner(viewer: Viewer) -> Result<u32, ApiError> {
     match viewer {
         Viewer::Learner(seat) => Ok(seat),
         _ => Err(ApiError::conflict(
@@ -49,7 +49,7 @@ fn learner(viewer: Viewer) -> Result<u32, ApiError> {
     }
 }
 
-fn text(fields: &Map<String, Value>, name: &str) -> Result<String, ApiError> {
+pub(super) fn text(fields: &Map<String, Value>, name: &str) -> Result<String, ApiError> {
     let value = fields.get(name).and_then(Value::as_str);
     value.map(str::to_owned).ok_or_else(|| {
         ApiError::bad(format!("`{name}` is missing, or not a string"), "Send it as a string.")
@@ -259,7 +259,7 @@ pub async fn projector(State(app): State<Arc<App>>) -> Answer {
     let rules = workshop.rules();
     ok(json!({
         "title": rules.plan.title, "address": rules.address, "code": workshop.code(),
-        "link": link, "qr": modules,
+        "link": link, "qr": modules, "shown": workshop.projected(),
     }))
 }
 

@@ -15,6 +15,7 @@ use crate::app::{App, lock};
 use crate::error::ApiError;
 use crate::routes::blocking;
 use crate::workshop::Workshop;
+use crate::workshop::helm::{Helm, Right, looks};
 use crate::workshop::viewer::{Viewer, hide, shown};
 
 /// What a request must show.
@@ -40,6 +41,7 @@ pub fn demand(route: Option<&str>, method: &Method) -> Demand {
         "/healthz" | "/api/workshop" => Demand::Open,
         "/api/workshop/join" | "/api/workshop/return" | "/api/workshop/instructor" => Demand::Open,
         "/api/workshop/me" | "/api/workshop/hand" | "/api/workshop/answer" => Demand::Seat,
+        "/api/workshop/invite" => Demand::Seat,
         "/api/workshop/hints" | "/api/workshop/home" | "/api/workshop/leave" => Demand::Seat,
         "/api/openapi.json" | "/api/patterns" | "/api/images" if reads => Demand::Seat,
         "/api/worlds" => Demand::Seat,
@@ -62,10 +64,16 @@ pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let route = request.extensions().get::<MatchedPath>().map(|m| m.as_str().to_owned());
     let demand = demand(route.as_deref(), request.method());
     let path = request.uri().path().to_owned();
-    if let Err(refusal) = admit(&app, &workshop, viewer, demand, &path).await {
-        return refusal.into_response();
+    let what = route.as_deref().unwrap_or_default();
+    let asked = Asked { demand, looks: looks(what, request.method(), &path), path: &path };
+    match admit(&app, &workshop, viewer, &asked).await {
+        Ok(admitted) => {
+            request.extensions_mut().insert(admitted.viewer);
+            request.extensions_mut().insert(admitted.helm);
+        }
+        Err(refusal) if what.contains("/kube") => return in_kubernetes(&refusal),
+        Err(refusal) => return refusal.into_response(),
     }
-    request.extensions_mut().insert(viewer);
     let mut response = next.run(request).await;
     if route.is_some_and(|r| r.starts_with("/api/worlds/{id}/proxy/")) {
         // A program in a world must not put another seat into the browser that looks at it.
@@ -75,30 +83,58 @@ pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next)
     response
 }
 
+/// What a request is for.
+struct Asked<'a> {
+    demand: Demand,
+    /// Whether it only looks.
+    looks: bool,
+    path: &'a str,
+}
+
+/// As whom a request goes on.
+struct Admitted {
+    viewer: Viewer,
+    helm: Helm,
+}
+
 /// # Errors
 /// If the request may not go on.
 async fn admit(
     app: &Arc<App>,
-    workshop: &Workshop,
+    workshop: &Arc<Workshop>,
     viewer: Viewer,
-    demand: Demand,
-    path: &str,
-) -> Result<(), ApiError> {
-    match (demand, viewer) {
-        (Demand::Open, _) | (Demand::Seat | Demand::Instructor, Viewer::Instructor) => Ok(()),
-        (Demand::Seat, Viewer::Learner(_)) => Ok(()),
+    asked: &Asked<'_>,
+) -> Result<Admitted, ApiError> {
+    let as_they_are = Admitted { viewer, helm: Helm::default() };
+    match (asked.demand, viewer) {
+        (Demand::Open, _) | (Demand::Seat | Demand::Instructor, Viewer::Instructor) => {
+            Ok(as_they_are)
+        }
+        (Demand::Seat, Viewer::Learner(_)) => Ok(as_they_are),
         (Demand::World | Demand::Issued, _) => {
-            let mut parts = path.split('/').skip(3);
+            let mut parts = asked.path.split('/').skip(3);
             let id = parts.next().unwrap_or_default();
-            let issued = demand == Demand::Issued
+            let nothing = || if viewer == Viewer::Nobody { no_seat() } else { App::no_world(id) };
+            let number = App::number(id).ok_or_else(nothing)?;
+            let issued = asked.demand == Demand::Issued
                 && parts.nth(1).is_some_and(|capability| is_issued(app, id, capability));
-            let number = App::number(id);
-            let may = number.is_some_and(|n| workshop.may(viewer, n));
-            if !may && !issued {
-                return Err(if viewer == Viewer::Nobody { no_seat() } else { App::no_world(id) });
+            let right = workshop.right(viewer, number, issued);
+            let acts_for = match right {
+                Right::None => return Err(nothing()),
+                Right::Look if !asked.looks => return Err(workshop.only_look(viewer, number)),
+                // What they make there is the learner's, as everything else in that world is.
+                Right::ActFor(seat) if !asked.looks => Viewer::Learner(seat),
+                _ => viewer,
+            };
+            // Whoever let others in could act on after handing back.
+            if acts_for != viewer && asked.path.split('/').nth(4) == Some("identities") {
+                return Err(ApiError::conflict(
+                    "only its learner may let others into this world",
+                    "Ask the learner to do it.",
+                ));
             }
             if let Viewer::Learner(_) = viewer
-                && path.ends_with("/time")
+                && asked.path.ends_with("/time")
                 && workshop.read(|r| r.paused)
             {
                 return Err(ApiError::conflict(
@@ -106,7 +142,8 @@ async fn admit(
                     "Look at what has happened; time goes on when the instructor says so.",
                 ));
             }
-            wake(app, id).await
+            wake(app, id).await?;
+            Ok(Admitted { viewer: acts_for, helm: Helm::new(workshop, viewer, number, issued) })
         }
         (_, Viewer::Nobody) => Err(no_seat()),
         _ => Err(ApiError::new(
@@ -116,6 +153,20 @@ async fn admit(
             "Ask the instructor.",
         )),
     }
+}
+
+/// A refusal as clients of the Kubernetes API read it (`metav1.Status`).
+fn in_kubernetes(refusal: &ApiError) -> Response {
+    let status = serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": format!("{}. {}", refusal.message, refusal.remedy),
+        "reason": refusal.reason, "code": refusal.status.as_u16(),
+    });
+    let mut answer = refusal.clone().into_response();
+    let headers = answer.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    *answer.body_mut() = axum::body::Body::from(status.to_string());
+    answer
 }
 
 /// Brings a world back that was put to disk.

@@ -4,15 +4,19 @@
 //! - [`gate`]: what each request must show, and what it may then reach
 //! - [`viewer`]: who sends a request; [`secrets`], [`attempts`]: what lets people in, and guessing
 //! - [`register`]: what is kept on disk
+//! - [`helm`]: who acts in a learner's world; [`show`], [`help`]: what the instructor shows and gives
 //! - [`progress`]: what learners and instructor do in the sections of the plan
 //! - [`parking`]: worlds that nobody looks at are put to disk, and come back on touch
 
 pub mod attempts;
 pub mod gate;
+pub mod helm;
+pub mod help;
 pub mod parking;
 pub mod progress;
 pub mod register;
 pub mod secrets;
+pub mod show;
 pub mod viewer;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::app::{App, lock, now_nanos};
 use crate::error::ApiError;
 use crate::live::Speed;
+use crate::workshop::help::given;
 use crate::workshop::register::{Progress, Record, Seat};
+use crate::workshop::show::moment;
 use crate::workshop::{Workshop, no_seat, seconds};
 
 /// A message is at most so many characters long.
@@ -202,6 +204,8 @@ impl Workshop {
                 "home": own.home.map(|n| format!("w{n}")), "answer": picked,
                 "section": self.shown(record), "paused": record.paused,
                 "message": { "number": record.message.0, "text": record.message.1 },
+                "invited": own.invited, "driven": own.driven, "moment": moment(record),
+                "given": given(record, own),
             }))
         })
     }
@@ -239,7 +243,8 @@ impl Workshop {
                 let at = section.and_then(|s| Some(key(s.pattern.as_ref()?, s.exercise.as_ref()?)));
                 let here = at.and_then(|at| seat.exercises.get(&at));
                 json!({
-                    "seat": number, "name": seat.name, "hand": seat.hand, "joined": seat.joined,
+                    "seat": number, "name": seat.name, "hand": seat.hand, "invited": seat.invited,
+                    "driven": seat.driven, "given": seat.given, "joined": seat.joined,
                     "home": seat.home.map(|n| format!("w{n}")), "worlds": worlds,
                     "exercises": exercises, "here": here,
                     "answered": section.is_some_and(|s| seat.answers.contains_key(&s.name)),
@@ -265,6 +270,8 @@ impl Workshop {
             json!({
                 "title": self.rules.plan.title, "now": now, "section": shown, "outline": outline,
                 "paused": record.paused, "revealed": record.revealed, "message": record.message.1,
+                "given": record.given, "moment": moment(record),
+                "projected": record.projected.as_ref().map(|p| format!("w{}", p.world)),
                 "learners": self.rules.learners, "broken": self.is_broken(),
                 "seats": record.seats.iter().map(seat).collect::<Vec<_>>(),
             })

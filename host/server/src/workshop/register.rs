@@ -36,6 +36,18 @@ pub struct Record {
     pub revealed: bool,
     /// What the instructor said last; numbered, so that each is shown once.
     pub message: (u32, String),
+    /// Hints and solutions given to everybody, by `pattern/exercise`.
+    #[serde(default)]
+    pub given: BTreeMap<String, Given>,
+    /// The learner's world that is on the projector. A restart shows the projector's own again.
+    #[serde(skip)]
+    pub projected: Option<Projected>,
+    /// The moment that is shown to everybody. A restart ends it, with the copy that it is.
+    #[serde(skip)]
+    pub moment: Option<Moment>,
+    /// How many moments were shown.
+    #[serde(default)]
+    pub moments: u32,
     /// Who is here, by number.
     pub seats: BTreeMap<u32, Seat>,
     /// Whose each world is, by its number.
@@ -58,6 +70,15 @@ pub struct Seat {
     pub joined: u64,
     /// Whether they want to be looked after.
     pub hand: bool,
+    /// Whether the instructor may act in their worlds; a raised hand says so as well.
+    #[serde(default)]
+    pub invited: bool,
+    /// Whether the instructor acts in their worlds now. A restart hands back.
+    #[serde(skip)]
+    pub driven: bool,
+    /// Hints and solutions given to them, by `pattern/exercise`.
+    #[serde(default)]
+    pub given: BTreeMap<String, Given>,
     /// What they answered: the number of the answer, by section.
     pub answers: BTreeMap<String, usize>,
     /// How they did, by `pattern/exercise`.
@@ -80,6 +101,45 @@ pub struct Progress {
     pub since: u64,
     /// When they solved it, in s since 1970.
     pub solved_at: Option<u64>,
+}
+
+/// What the instructor has given to learners of an exercise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// So many of its hints.
+    pub hints: u32,
+    /// Whether its solution.
+    pub solution: bool,
+    /// When, in s since 1970.
+    pub at: u64,
+}
+
+/// A learner's world on the projector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Projected {
+    /// Its number.
+    pub world: u64,
+    /// Whether the learner's name is shown.
+    pub named: bool,
+}
+
+/// An instant of a world, as everybody sees it: a copy that belongs to nobody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Which it is: each is announced once.
+    pub serial: u32,
+    /// The number of the copy.
+    pub world: u64,
+    /// Its pattern.
+    pub pattern: String,
+    /// The instant, in ns.
+    pub at: u64,
+    /// What is selected, in words; or empty.
+    pub what: String,
+    /// The event that is inspected.
+    pub event: Option<u64>,
+    /// What is shown of it, as the page's address has it; or empty.
+    pub show: String,
 }
 
 /// A learner's world.

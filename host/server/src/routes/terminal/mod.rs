@@ -29,6 +29,7 @@ use super::Answer;
 use super::kube::Asker;
 use super::kube_streams::World;
 use crate::app::{App, Served};
+use crate::workshop::helm::Helm;
 use transport::{Inside, Typed};
 
 /// So much output may wait for a client that does not read.
@@ -44,24 +45,32 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn open(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    helm: Helm,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Answer {
-    start(app, Asker::owner(id), &headers, upgrade)
+    start(app, Asker::owner(id), helm, &headers, upgrade)
 }
 
 /// The terminal of the user of a capability.
 pub async fn open_as(
     State(app): State<Arc<App>>,
     Path((id, capability)): Path<(String, String)>,
+    helm: Helm,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Answer {
     let asker = Asker::of(&app, id, &capability)?;
-    start(app, asker, &headers, upgrade)
+    start(app, asker, helm, &headers, upgrade)
 }
 
-fn start(app: Arc<App>, asker: Asker, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Answer {
+fn start(
+    app: Arc<App>,
+    asker: Asker,
+    helm: Helm,
+    headers: &HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Answer {
     app.world(&asker.world)?;
     let served = app.stream(&asker.world)?;
     let host = headers.get("host").and_then(|h| h.to_str().ok()).unwrap_or("localhost");
@@ -76,7 +85,12 @@ fn start(app: Arc<App>, asker: Asker, headers: &HeaderMap, upgrade: WebSocketUpg
     let limit = MAX_LINE + (64 << 10);
     Ok(upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| {
         let terminal = Terminal { socket, inside: Arc::new(inside), typed };
-        async move { terminal.serve(served).await }
+        async move {
+            tokio::select! {
+                () = terminal.serve(served) => {}
+                () = helm.lost() => {}
+            }
+        }
     }))
 }
 
