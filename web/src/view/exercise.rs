@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gloo_events::EventListener;
 use gloo_timers::callback::Timeout;
 use serde_json::{Value, json};
 use yew::prelude::*;
@@ -51,6 +52,7 @@ pub struct Exercise {
     quiet: Option<Timeout>,
     ui: Ui,
     _ui: ContextHandle<Ui>,
+    _given: EventListener,
 }
 
 /// What happens to it.
@@ -71,6 +73,7 @@ pub enum Msg {
     Undo,
     Reset,
     Go(Address),
+    Given,
     Ui(Ui),
 }
 
@@ -129,6 +132,10 @@ impl Component for Exercise {
             quiet: None,
             ui,
             _ui: handle,
+            _given: EventListener::new(&crate::ui::window(), workshop::gifts::GIVEN, {
+                let link = ctx.link().clone();
+                move |_| link.send_message(Msg::Given)
+            }),
         }
     }
 
@@ -240,6 +247,12 @@ impl Component for Exercise {
             Msg::Go(address) => {
                 self.go(ctx, address);
                 return false;
+            }
+            Msg::Given => {
+                // The instructor has opened something of it.
+                let given = Progress::load(&ctx.props().pattern, &ctx.props().slug);
+                self.progress.hints = self.progress.hints.max(given.hints);
+                self.progress.told |= given.told;
             }
             Msg::Ui(ui) => self.ui = ui,
         }

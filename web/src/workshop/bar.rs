@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
+use super::gifts::{self, Gift};
+use super::helm::here;
 use super::said;
 use super::words::{self, Texts};
 use crate::address::Address;
@@ -85,9 +87,13 @@ pub fn Bar(props: &Props) -> Html {
     let read = use_state(|| 0u64);
     let busy = use_state(|| false);
     let failure = use_state(|| None::<String>);
+    let gift = use_state(|| None::<Gift>);
+    // The moment one looks at, and where one was before.
+    let looking = use_state(|| None::<(String, Address)>);
+    let passed = use_state(|| 0u64);
     let noted = use_state(|| remembered("workshop.word").is_none_or(|w| w.is_empty()));
     {
-        let (seen, gone) = (seen.clone(), props.gone.clone());
+        let (seen, gone, gift) = (seen.clone(), props.gone.clone(), gift.clone());
         use_effect_with((), move |()| {
             let over = Rc::new(Cell::new(false));
             let ended = over.clone();
@@ -98,6 +104,10 @@ pub fn Bar(props: &Props) -> Html {
                     {
                         Ok(view) if !ended.get() => {
                             version = view["version"].as_u64().unwrap_or(0);
+                            if let Some(new) = gifts::open(&view["given"]) {
+                                let gift = gift.clone();
+                                spawn_local(async move { gift.set(gifts::told(new).await) });
+                            }
                             seen.set(view);
                         }
                         Err(e) if e.reason == "NoSeat" => {
@@ -121,12 +131,34 @@ pub fn Bar(props: &Props) -> Html {
             });
         }
     };
+    {
+        // The moment is over: whoever looked at it is where they were.
+        let (looking, go) = (looking.clone(), props.go.clone());
+        let here = props.address.world.clone();
+        use_effect_with(seen["moment"]["world"].clone(), move |shown| {
+            if let Some((world, before)) = &*looking
+                && *shown != world.as_str()
+            {
+                if here == *world {
+                    go.emit(before.clone());
+                }
+                looking.set(None);
+            }
+        });
+    }
     let section = seen["section"].clone();
     let raised = seen["hand"] == true;
     let hand = {
         let tell = tell.clone();
         Callback::from(move |_: MouseEvent| {
             tell("/api/workshop/hand", json!({ "raised": !raised }))
+        })
+    };
+    let (invited, driven) = (seen["invited"] == true, seen["driven"] == true);
+    let invite = {
+        let tell = tell.clone();
+        Callback::from(move |_: MouseEvent| {
+            tell("/api/workshop/invite", json!({ "invited": !(invited || driven) }))
         })
     };
     let enter = {
@@ -166,7 +198,11 @@ pub fn Bar(props: &Props) -> Html {
             if !home.is_empty() && home != props.address.world { <a href={format!("#/w/{home}")} data-testid="home-world">{ t.home }</a> }
             <span class="grow" />
             <span class="quiet">{ seen["name"].as_str().unwrap_or_default() }</span>
-            <button data-testid="hand" aria-pressed={raised.to_string()} onclick={hand}>{ if raised { t.hand_down } else { t.hand_up } }</button>
+            <button data-testid="hand" aria-pressed={raised.to_string()} title={t.invite_help} onclick={hand}>{ if raised { t.hand_down } else { t.hand_up } }</button>
+            if !driven { <button data-testid="invite" aria-pressed={invited.to_string()} title={t.invite_help} onclick={invite.clone()}>{ if invited { t.invite_back } else { t.invite } }</button> }
+            if driven { <p class="wideline said" role="status" data-testid="driven"><b>{ t.driven }</b>{ " " }<button class="primary" data-testid="take-back" onclick={invite}>{ t.worlds_back }</button></p> }
+            { moment_line(t, &seen["moment"], props, &looking, &passed) }
+            if let Some(given) = &*gift { { gift_line(t, tag, given, props, &gift, &failure) } }
             if !*noted {
                 <p class="wideline" data-testid="recovery">{ fill(t.your_word, &[&remembered("workshop.word").unwrap_or_default()]) }{ " " }
                     <button onclick={let noted = noted.clone(); move |_| { remember("workshop.word", ""); noted.set(true); }} data-testid="noted">{ t.noted }</button></p>
@@ -181,6 +217,89 @@ pub fn Bar(props: &Props) -> Html {
             if let Some(e) = &*failure { <p class="wideline trouble" role="alert">{ fill(t.failed, &[e]) }</p> }
         </section>
     }
+}
+
+/// The moment that the instructor shows: how to look at it, and how to go back.
+fn moment_line(
+    t: &'static Texts,
+    moment: &Value,
+    props: &Props,
+    looking: &UseStateHandle<Option<(String, Address)>>,
+    passed: &UseStateHandle<u64>,
+) -> Html {
+    let Some(world) = moment["world"].as_str().map(str::to_owned) else { return Html::default() };
+    let number = moment["number"].as_u64().unwrap_or(0);
+    let word = |name: &str| moment[name].as_str().unwrap_or_default().to_owned();
+    let go = props.go.clone();
+    if props.address.world == world {
+        let before = (**looking).clone().map(|(_, before)| before).unwrap_or_default();
+        let back = move |_: MouseEvent| go.emit(before.clone());
+        return html! { <p class="wideline said" role="status" data-testid="moment-here"><b>{ t.moment_here }</b>{ " " }<button class="primary" data-testid="moment-back" onclick={back}>{ t.moment_back }</button></p> };
+    }
+    if **passed == number {
+        return Html::default();
+    }
+    let place = Address {
+        world: world.clone(),
+        pattern: word("pattern"),
+        at: moment["at"].as_u64(),
+        what: word("what"),
+        event: moment["event"].as_u64(),
+        show: word("show"),
+        ..Address::default()
+    };
+    // As the address would have it: what comes from elsewhere is looked over there.
+    let place = Address::parse(&place.hash());
+    let look = {
+        let looking = looking.clone();
+        move |_: MouseEvent| {
+            looking.set(Some((world.clone(), here())));
+            go.emit(place.clone());
+        }
+    };
+    let pass = {
+        let passed = passed.clone();
+        move |_: MouseEvent| passed.set(number)
+    };
+    html! { <p class="wideline said" role="status" data-testid="moment-shown"><b>{ t.moment_shown }</b>{ " " }<button class="primary" data-testid="moment-look" onclick={look}>{ t.moment_look }</button>{ " " }
+    <button aria-label={t.dismiss} onclick={pass}>{ "×" }</button></p> }
+}
+
+/// A hint or a solution that the instructor has given.
+fn gift_line(
+    t: &'static Texts,
+    lang: &str,
+    given: &Gift,
+    props: &Props,
+    gift: &UseStateHandle<Option<Gift>>,
+    failure: &UseStateHandle<Option<String>>,
+) -> Html {
+    let title = said(lang, &given.exercise["title"]);
+    let text = given.hint.map(|n| said(lang, &given.exercise["hints"][n.saturating_sub(1)]));
+    let close = {
+        let gift = gift.clone();
+        move |_: MouseEvent| gift.set(None)
+    };
+    let open = {
+        let (pattern, slug) = (given.pattern.clone(), given.slug.clone());
+        let (go, gift, failure) = (props.go.clone(), gift.clone(), failure.clone());
+        move |_: MouseEvent| {
+            let (pattern, slug) = (pattern.clone(), slug.clone());
+            let (go, gift, failure) = (go.clone(), gift.clone(), failure.clone());
+            spawn_local(async move {
+                match exercise::begin(pattern, slug).await {
+                    Ok(address) => go.emit(address),
+                    Err(e) => failure.set(Some(e.to_string())),
+                }
+                gift.set(None);
+            });
+        }
+    };
+    let inside = here().exercise == given.slug;
+    html! { <div class="wideline said" role="status" data-testid="gift">
+    <b>{ fill(if text.is_some() { t.given_hint } else { t.given_solution }, &[&title]) }</b>{ " " }{ text.unwrap_or_default() }{ " " }
+    if !inside { <button data-testid="gift-open" onclick={open}>{ t.given_open }</button>{ " " } }
+    <button aria-label={t.given_close} data-testid="gift-close" onclick={close}>{ "×" }</button></div> }
 }
 
 /// The question of a section, with its answers as buttons, and how the room has answered once

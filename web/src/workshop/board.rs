@@ -10,12 +10,12 @@ use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
 use super::bar::{kind, votes};
-use super::said;
 use super::words::{self, Texts};
+use super::{helm, said};
 use crate::address::Address;
 use crate::api;
 use crate::i18n::fill;
-use crate::ui::{use_ui, window};
+use crate::ui::{remember, use_ui, window};
 
 /// How often the board is read, in ms.
 const PACE: u32 = 1500;
@@ -46,6 +46,7 @@ pub fn Board(props: &Props) -> Html {
     let failure = use_state(|| None::<String>);
     let told = use_state(String::new);
     let turn = use_state(|| 0u32);
+    let named = use_state(helm::named);
     let message = use_node_ref();
     {
         let (board, failure) = (board.clone(), failure.clone());
@@ -144,6 +145,12 @@ pub fn Board(props: &Props) -> Html {
                     <ul>{ for question["answers"].as_array().into_iter().flatten().enumerate().map(|(n, text)| html! {
                         <li key={n}>{ said(tag, text) }{ " " }{ votes(t, question, n) }{ " " }if question["right"].as_u64() == Some(n as u64 + 1) { <b>{ t.right }</b> }</li> }) }</ul></div>
                 }
+                if !section["exercise"].is_null() {
+                    <div class="actions" role="group" aria-label={t.give_all} data-testid="give-all"><span>{ t.give_all }{ ":" }</span>{ gifts(t, section, None, &call) }</div>
+                }
+                if !board["moment"].is_null() {
+                    <p role="status" data-testid="moment-on">{ t.moment_on }{ " " }<button onclick={let call = call.clone(); move |_| call.emit(("DELETE", "/api/workshop/moment".into(), json!({}), String::new()))}>{ t.moment_end }</button></p>
+                }
                 if let Some(notes) = Some(said(tag, &section["notes"])).filter(|n| !n.is_empty()) {
                     <details open=true><summary>{ t.notes }</summary><p>{ notes }</p></details>
                 }
@@ -156,7 +163,11 @@ pub fn Board(props: &Props) -> Html {
             </section>
             <section aria-labelledby="learners">
                 <h2 id="learners">{ t.learners }{ " " }<span class="quiet" data-testid="seats">{ fill(t.seats, &[&seats.len().to_string(), &count(&board["learners"]).to_string()]) }</span></h2>
-                if seats.is_empty() { <p class="quiet">{ t.nobody }</p> } else { { table(t, &seats, section, now, &props.go, &call) } }
+                <label class="check"><input type="checkbox" checked={*named} data-testid="named" onchange={let named = named.clone(); move |_| {
+                    remember("workshop.named", if *named { "no" } else { "yes" });
+                    named.set(!*named);
+                }} />{ " " }{ t.wall_named }</label>
+                if seats.is_empty() { <p class="quiet">{ t.nobody }</p> } else { { table(t, &seats, &board, &props.go, &call) } }
             </section>
             <section aria-labelledby="results">
                 <h2 id="results">{ t.results }</h2>
@@ -168,13 +179,32 @@ pub fn Board(props: &Props) -> Html {
     }
 }
 
+/// The hints of an exercise are graded in three.
+const HINTS: u64 = 3;
+
+/// Buttons that give hints or the solution of the present exercise to one learner or to all.
+fn gifts(t: &'static Texts, section: &Value, seat: Option<u64>, call: &Call) -> Html {
+    let give = |what: &'static str, value: Value| {
+        let mut body =
+            json!({ "pattern": section["pattern"], "exercise": section["exercise"], "seat": seat });
+        body[what] = value;
+        let call = call.clone();
+        Callback::from(move |_: MouseEvent| {
+            call.emit(("POST", "/api/workshop/give".into(), body.clone(), String::new()));
+        })
+    };
+    html! { <>
+        { for (1..=HINTS).map(|n| html! { <button data-testid={format!("give-hint-{n}")} onclick={give("hints", json!(n))}>{ fill(t.hint_n, &[&n.to_string()]) }</button> }) }
+        <button data-testid="give-solution" onclick={give("solution", json!(true))}>{ t.solution }</button>
+    </> }
+}
+
 type Call = Callback<(&'static str, String, Value, String)>;
 
 fn table(
     t: &'static Texts,
     seats: &[&Value],
-    section: &Value,
-    now: u64,
+    board: &Value,
     go: &Callback<Address>,
     call: &Call,
 ) -> Html {
@@ -188,7 +218,7 @@ fn table(
         <div class="scroll" tabindex="0" role="region" aria-labelledby="learners">
         <table>
             <thead><tr>{ for [t.col_name, t.col_state, t.col_tries, t.col_hints, t.col_check, t.col_worlds, t.col_more].iter().map(|c| html! { <th scope="col">{ *c }</th> }) }</tr></thead>
-            <tbody>{ for seats.iter().map(|seat| row(t, seat, section, now, go, call)) }</tbody>
+            <tbody>{ for seats.iter().map(|seat| row(t, seat, board, go, call)) }</tbody>
         </table></div>
     }
 }
@@ -196,11 +226,11 @@ fn table(
 fn row(
     t: &'static Texts,
     seat: &Value,
-    section: &Value,
-    now: u64,
+    board: &Value,
     go: &Callback<Address>,
     call: &Call,
 ) -> Html {
+    let (section, now) = (&board["section"], count(&board["now"]));
     let name = seat["name"].as_str().unwrap_or_default().to_owned();
     let number = count(&seat["seat"]);
     let here = &seat["here"];
@@ -233,10 +263,21 @@ fn row(
         };
         let address = Address { world: id.clone(), pattern: pattern.clone(), ..Address::default() };
         let label = fill(t.open_world, &[&name, &pattern]);
+        let on_wall = board["projected"] == id.as_str();
+        let project = {
+            let (call, id) = (call.clone(), id.clone());
+            Callback::from(move |_: MouseEvent| {
+                let world = (!on_wall).then(|| id.clone());
+                let body = json!({ "world": world, "named": helm::named() });
+                call.emit(("POST", "/api/workshop/projector".into(), body, String::new()));
+            })
+        };
         let (go, to) = (go.clone(), address.clone());
         html! {
             <li key={id.clone()}><a href={address.hash()} aria-label={format!("{label} {id}")} data-testid={format!("watch-{id}")}
-                onclick={move |e: MouseEvent| { e.prevent_default(); go.emit(to.clone()); }}>{ format!("{pattern} · {id}") }</a>{ " " }<span class="quiet">{ state }</span></li>
+                onclick={move |e: MouseEvent| { e.prevent_default(); go.emit(to.clone()); }}>{ format!("{pattern} · {id}") }</a>{ " " }<span class="quiet">{ state }</span>{ " " }
+                <button class="small" aria-pressed={on_wall.to_string()} aria-label={format!("{}: {name} {id}", if on_wall { t.off_wall } else { t.to_wall })} title={if on_wall { t.off_wall } else { t.to_wall }}
+                    data-testid={format!("project-{id}")} onclick={project}>{ t.wall_short }</button></li>
         }
     };
     let act = |method: &'static str, path: String, sure: bool| {
@@ -250,13 +291,35 @@ fn row(
         })
     };
     let raised = seat["hand"] == true;
+    let (invited, driven) = (seat["invited"] == true, seat["driven"] == true);
+    let drive = {
+        // To take over is to go there as well: to the world they look at.
+        let (call, go, name) = (call.clone(), go.clone(), name.clone());
+        let worlds = seat["worlds"].as_array().cloned().unwrap_or_default();
+        let there = worlds.iter().find(|w| w["watched"] == true).or(worlds.first());
+        let there = there.map(|w| Address {
+            world: w["id"].as_str().unwrap_or_default().to_owned(),
+            pattern: w["pattern"].as_str().unwrap_or_default().to_owned(),
+            ..Address::default()
+        });
+        Callback::from(move |_: MouseEvent| {
+            let path = format!("/api/workshop/seats/{number}/drive");
+            call.emit(("POST", path, json!({ "driven": !driven }), name.clone()));
+            if let Some(there) = there.clone().filter(|_| !driven) {
+                go.emit(there);
+            }
+        })
+    };
     html! {
         <tr key={number} data-testid={format!("seat-{number}")} class={raised.then_some("raised")}>
-            <th scope="row">{ name.clone() }if raised { { " " }<b class="handmark">{ t.hand }</b> }</th>
+            <th scope="row">{ name.clone() }if raised { { " " }<b class="handmark">{ t.hand }</b> }
+                if driven { { " " }<b class="handmark">{ t.drives }</b> } else if invited { { " " }<b class="handmark">{ t.invites }</b> }
+                if raised || invited || driven { <div class="actions"><button class={(!driven).then_some("primary")} data-testid={format!("drive-{number}")} onclick={drive}>{ if driven { t.hand_back } else { t.take_over } }</button></div> }</th>
             <td>{ state }</td><td class="n">{ count(&here["failed"]) }</td><td class="n">{ count(&here["hints"]) }</td>
             <td>{ failing.join(", ") }</td>
             <td><ul>{ for seat["worlds"].as_array().into_iter().flatten().map(world) }</ul></td>
             <td><details><summary aria-label={format!("{}: {name}", t.col_more)}>{ "…" }</summary><div class="actions">
+                if !section["exercise"].is_null() { <div class="actions" role="group" aria-label={fill(t.give_one, &[&name])} data-testid={format!("give-{number}")}><span>{ fill(t.give_one, &[&name]) }{ ":" }</span>{ gifts(t, section, Some(number), call) }</div> }
                 if raised { <button onclick={act("POST", format!("/api/workshop/seats/{number}/lower"), false)}>{ t.lower }</button> }
                 <button onclick={act("POST", format!("/api/workshop/seats/{number}/word"), false)}>{ t.new_word }</button>
                 <button class="danger" onclick={act("DELETE", format!("/api/workshop/seats/{number}"), true)}>{ t.free }</button></div></details></td>

@@ -4,6 +4,8 @@
 
 pub mod bar;
 pub mod board;
+pub mod gifts;
+pub mod helm;
 pub mod join;
 pub mod wall;
 pub mod words;
@@ -159,7 +161,7 @@ pub fn Workshop(props: &Props) -> Html {
             "board" | "join" => html! { <board::Board go={props.go.clone()} /> },
             "wall" => html! { <wall::Wall /> },
             _ => html! { <>
-                <nav class="roombar" aria-label={t.bar}><a href="#/board">{ t.board }</a><a href="#/wall">{ t.wall }</a></nav>
+                <helm::Helm key={props.address.world.clone()} world={props.address.world.clone()} />
                 { props.children.clone() }
             </> },
         },

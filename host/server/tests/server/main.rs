@@ -3,6 +3,7 @@
 
 mod client;
 mod front;
+mod guiding;
 mod identities;
 mod sharing;
 mod streams;

@@ -30,7 +30,7 @@ const OPEN: [&str; 5] = [
     "/api/workshop/instructor",
 ];
 /// What every learner may use, since it belongs to nobody or concerns only them.
-const SHARED: [&str; 15] = [
+const SHARED: [&str; 16] = [
     "/api/openapi.json",
     "/api/patterns",
     "/api/patterns/{name}",
@@ -45,31 +45,41 @@ const SHARED: [&str; 15] = [
     "/api/workshop/hand",
     "/api/workshop/answer",
     "/api/workshop/hints",
+    "/api/workshop/invite",
     "/api/workshop/leave",
 ];
 
-struct Room {
-    server: Server,
-    workshop: Arc<Workshop>,
+pub(crate) struct Room {
+    pub server: Server,
+    pub workshop: Arc<Workshop>,
 }
 
 /// Somebody's browser.
 #[derive(Clone)]
-struct Browser {
-    cookie: String,
-    from: SocketAddr,
+pub(crate) struct Browser {
+    pub cookie: String,
+    pub from: SocketAddr,
 }
 
-fn browser(last: u8) -> Browser {
+pub(crate) fn browser(last: u8) -> Browser {
     Browser { cookie: String::new(), from: SocketAddr::from(([192, 168, 0, last], 5000)) }
 }
 
-fn room(dir: Option<&Path>, learners: usize) -> Room {
+pub(crate) fn room(dir: Option<&Path>, learners: usize) -> Room {
+    room_with(dir, learners, Limits::default(), Catalogue::default())
+}
+
+pub(crate) fn room_with(
+    dir: Option<&Path>,
+    learners: usize,
+    limits: Limits,
+    catalogue: Catalogue,
+) -> Room {
     let plan = Plan::read("plan.yaml", PLAN).unwrap();
     let rules = Rules { learners, plan, address: "http://192.168.0.2:7878".into() };
     let workshop = Arc::new(Workshop::open(dir, rules).unwrap());
     let options = Options {
-        limits: Limits::default(),
+        limits,
         threads: 2,
         state: dir.map(Path::to_path_buf),
         workshop: Some(workshop.clone()),
@@ -77,12 +87,18 @@ fn room(dir: Option<&Path>, learners: usize) -> Room {
     };
     let engine = Engine::new(EngineOptions::default()).unwrap();
     let page = Assets::new([("index.html".to_owned(), "<!doctype html>".as_bytes().into())]);
-    let app = App::new(engine, Images::new(), Catalogue::default(), page, options);
+    let app = App::new(engine, Images::new(), catalogue, page, options);
     Room { server: Server { router: router(app.clone()), app }, workshop }
 }
 
 impl Room {
-    async fn call(&self, by: &Browser, method: &str, path: &str, body: Option<Value>) -> Answer {
+    pub async fn call(
+        &self,
+        by: &Browser,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap())
             .uri(path)
@@ -99,23 +115,23 @@ impl Room {
         self.server.send(request).await
     }
 
-    async fn get(&self, by: &Browser, path: &str) -> Answer {
+    pub async fn get(&self, by: &Browser, path: &str) -> Answer {
         self.call(by, "GET", path, None).await
     }
 
-    async fn post(&self, by: &Browser, path: &str, body: Value) -> Answer {
+    pub async fn post(&self, by: &Browser, path: &str, body: Value) -> Answer {
         self.call(by, "POST", path, Some(body)).await
     }
 
     /// Joins; the browser that has the seat, and what was told.
-    async fn join(&self, last: u8, name: &str) -> (Browser, Value) {
+    pub async fn join(&self, last: u8, name: &str) -> (Browser, Value) {
         let body = json!({ "code": self.workshop.code(), "name": name });
         let answer = self.post(&browser(last), "/api/workshop/join", body).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
         (with_cookie(&browser(last), &answer), answer.json())
     }
 
-    async fn instructor(&self) -> Browser {
+    pub async fn instructor(&self) -> Browser {
         let body = json!({ "secret": self.workshop.secret() });
         let answer = self.post(&browser(250), "/api/workshop/instructor", body).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
@@ -123,14 +139,14 @@ impl Room {
     }
 }
 
-fn with_cookie(by: &Browser, answer: &Answer) -> Browser {
+pub(crate) fn with_cookie(by: &Browser, answer: &Answer) -> Browser {
     let set = answer.headers[header::SET_COOKIE].to_str().unwrap();
     assert!(set.contains("HttpOnly") && set.contains("SameSite=Strict"), "{set}");
     Browser { cookie: set.split(';').next().unwrap().to_owned(), ..by.clone() }
 }
 
 /// Every route of the server, with a world and a seat put into it.
-fn every_route(world: &str, seat: u64) -> Vec<(String, String, String)> {
+pub(crate) fn every_route(world: &str, seat: u64) -> Vec<(String, String, String)> {
     let described = document();
     let mut out = Vec::new();
     for (template, methods) in described["paths"].as_object().unwrap() {
