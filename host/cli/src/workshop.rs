@@ -22,6 +22,8 @@ use crate::{embedded, log, tls, up};
 const WORLDS_EACH: usize = 4;
 /// Bytes of a world's trace that are kept: a room of worlds must fit into one machine.
 const TRACE: u64 = 16 << 20;
+/// Bytes that enter a world from outside, all its life long: they stay in its recording.
+const ENTERED: u64 = 16 << 20;
 /// Streams of one learner.
 const STREAMS_EACH: usize = 16;
 /// How often worlds are looked over that nobody looks at.
@@ -108,6 +110,7 @@ async fn start(args: Args) -> Done {
         trace: TRACE,
         twins: 16,
         recordings: learners * 100,
+        entered: ENTERED,
         ..Limits::default()
     };
     let names = Names { allowed: names, any_address: !args.listen.is_loopback() };

@@ -49,6 +49,8 @@ pub struct Limits {
     pub trace: u64,
     /// Recordings on disk.
     pub recordings: usize,
+    /// Bytes of what enters a world, all its life long.
+    pub entered: u64,
 }
 
 impl Default for Limits {
@@ -65,6 +67,7 @@ impl Default for Limits {
             twins: 64,
             trace: TRACE_QUOTA,
             recordings: crate::journal::KEPT,
+            entered: u64::MAX,
         }
     }
 }
@@ -218,7 +221,7 @@ impl App {
     /// # Errors
     /// If there is no such pattern, its manifests are refused, or there are too many worlds.
     pub fn create(&self, new: &NewWorld, viewer: Viewer) -> Result<Arc<Live>, ApiError> {
-        self.room()?;
+        self.room_for(viewer)?;
         self.adopt(self.make(new)?, new.speed, viewer)
     }
 
@@ -272,8 +275,11 @@ impl App {
         let (pattern, seed) = (world.options().pattern.clone(), world.options().seed);
         let live = self.place(number, world, workshop.speed(number, speed))?;
         for over in workshop.claim(seat, number, &pattern, seed) {
+            let over = format!("w{over}");
             // It may be on disk, and so not here.
-            let _ = self.delete(&format!("w{over}"));
+            if self.delete(&over).is_err() {
+                self.discard(&over);
+            }
         }
         Ok(live)
     }
@@ -299,8 +305,8 @@ impl App {
                 let keep = self.options.limits.recordings;
                 Journal::new(&dir.join("recordings"), &id).keeping(keep)
             });
-            let live =
-                Arc::new(Live::new(number, id, &self.engine, world, speed, journal, &self.twins));
+            let live = Live::new(number, id, &self.engine, world, speed, journal, &self.twins);
+            let live = Arc::new(live.taking(self.options.limits.entered));
             worlds.insert(number, live.clone());
             live
         };
@@ -317,6 +323,21 @@ impl App {
         } else {
             Ok(())
         }
+    }
+
+    /// # Errors
+    /// If no further world may be made, or not by `viewer` for now.
+    pub fn room_for(&self, viewer: Viewer) -> Result<(), ApiError> {
+        self.room()?;
+        match (self.workshop(), viewer) {
+            (Some(workshop), Viewer::Learner(seat)) => workshop.spend(seat),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many further worlds may be made.
+    pub fn worlds_left(&self) -> usize {
+        self.options.limits.worlds.saturating_sub(lock(&self.worlds).len())
     }
 
     fn full(&self) -> ApiError {
@@ -379,7 +400,16 @@ impl App {
             workshop.forget(live.number());
         }
         self.put_away(&live, "the world was deleted");
+        self.discard(id);
         Ok(())
+    }
+
+    /// Removes the recordings of a learner's world that is no more: nobody can come back to it, and
+    /// they would take the room of others'.
+    pub fn discard(&self, id: &str) {
+        if let (Some(_), Some(state)) = (self.workshop(), &self.options.state) {
+            crate::journal::remove(&state.join("recordings"), id);
+        }
     }
 
     /// Lets go of a world: its recording is finished, its streams end.

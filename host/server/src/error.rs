@@ -1,7 +1,7 @@
 //! The errors that clients see: `{"error": {"reason", "message", "remedy"}}`.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -16,6 +16,8 @@ pub struct ApiError {
     pub message: String,
     /// What to do about it.
     pub remedy: String,
+    /// In how many seconds it is worth another try, where that is known (`Retry-After`).
+    pub retry_after: Option<u64>,
 }
 
 impl ApiError {
@@ -26,7 +28,20 @@ impl ApiError {
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> ApiError {
-        ApiError { status, reason, message: message.into(), remedy: remedy.into() }
+        ApiError {
+            status,
+            reason,
+            message: message.into(),
+            remedy: remedy.into(),
+            retry_after: None,
+        }
+    }
+
+    /// The same, worth another try in so many seconds.
+    #[must_use]
+    pub fn after(mut self, seconds: u64) -> ApiError {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// 400: the request cannot be understood.
@@ -94,6 +109,9 @@ impl IntoResponse for ApiError {
         let error =
             json!({ "reason": self.reason, "message": self.message, "remedy": self.remedy });
         let mut response = (self.status, Json(json!({ "error": error }))).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response.extensions_mut().insert(Told);
         response
     }

@@ -14,6 +14,8 @@ use crate::app::now_nanos;
 
 /// How many recordings are kept; the oldest go first.
 pub const KEPT: usize = 200;
+/// How many of one world; the oldest branches go first.
+const BRANCHES: usize = 16;
 
 /// Where a world's recording is written.
 pub struct Journal {
@@ -100,7 +102,7 @@ impl Journal {
             }
             _ => {
                 fs::create_dir_all(&self.dir)?;
-                prune(&self.dir, self.keep)?;
+                prune(&self.dir, &self.id, self.keep)?;
                 let (mut file, path) = self.create()?;
                 file.write_all(&recording.encode())?;
                 self.file = Some(file);
@@ -129,7 +131,34 @@ impl Journal {
     }
 }
 
-fn prune(dir: &Path, keep: usize) -> io::Result<()> {
+/// Which world a recording in the folder is of: `SECONDS-wN.plrec`, `SECONDS-wN-bBRANCH.plrec`.
+fn of_world(path: &Path) -> Option<&str> {
+    path.file_stem()?.to_str()?.split('-').nth(1)
+}
+
+/// Removes all recordings of a world.
+pub fn remove(dir: &Path, id: &str) {
+    let entries = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    for path in entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "plrec")) {
+        if of_world(&path) == Some(id) {
+            // One that stays is pruned with the others, in its time.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Makes room for one more: of all, and of this world, whose branches must not push out the only
+/// recordings of others.
+fn prune(dir: &Path, id: &str, keep: usize) -> io::Result<()> {
+    let mut own: Vec<PathBuf> = fs::read_dir(dir)?
+        .filter_map(|e| e.ok().map(|e| e.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "plrec") && of_world(p) == Some(id))
+        .collect();
+    let age = |path: &PathBuf| fs::metadata(path).and_then(|m| m.modified()).ok();
+    own.sort_by_key(age);
+    for old in own.iter().take(own.len().saturating_sub(BRANCHES - 1)) {
+        fs::remove_file(old)?;
+    }
     let mut files: Vec<PathBuf> = fs::read_dir(dir)?
         .filter_map(|e| e.ok().map(|e| e.path()))
         .filter(|p| p.extension().is_some_and(|e| e == "plrec"))
@@ -144,6 +173,25 @@ fn prune(dir: &Path, keep: usize) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_branches_of_a_world_push_out_only_each_other() {
+        let dir = std::env::temp_dir().join(format!("podlab-branches-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("100-w1.plrec"), "").unwrap();
+        let count = |id: &str| {
+            let all = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path());
+            all.filter(|p| of_world(p) == Some(id)).count()
+        };
+        for n in 0..40 {
+            prune(&dir, "w10", 1000).unwrap();
+            fs::write(dir.join(format!("200-w10-b{n}.plrec")), "").unwrap();
+        }
+        assert_eq!((count("w10"), count("w1")), (BRANCHES, 1));
+        remove(&dir, "w10");
+        assert_eq!((count("w10"), count("w1")), (0, 1));
+        fs::remove_dir_all(&dir).unwrap();
+    }
     use podlab_world::recording::{Header, Mark, Stamped};
     use podlab_world::{Fault, Input, WorldOptions};
 

@@ -11,6 +11,7 @@ use yew::prelude::*;
 
 use super::gifts::{self, Gift};
 use super::helm::here;
+use super::kubectl::Kubectl;
 use super::said;
 use super::words::{self, Texts};
 use crate::address::Address;
@@ -200,6 +201,7 @@ pub fn Bar(props: &Props) -> Html {
             <span class="quiet">{ seen["name"].as_str().unwrap_or_default() }</span>
             <button data-testid="hand" aria-pressed={raised.to_string()} title={t.invite_help} onclick={hand}>{ if raised { t.hand_down } else { t.hand_up } }</button>
             if !driven { <button data-testid="invite" aria-pressed={invited.to_string()} title={t.invite_help} onclick={invite.clone()}>{ if invited { t.invite_back } else { t.invite } }</button> }
+            if !props.address.world.is_empty() && seen["moment"]["world"] != props.address.world.as_str() { <Kubectl key={props.address.world.clone()} world={props.address.world.clone()} /> }
             if driven { <p class="wideline said" role="status" data-testid="driven"><b>{ t.driven }</b>{ " " }<button class="primary" data-testid="take-back" onclick={invite}>{ t.worlds_back }</button></p> }
             { moment_line(t, &seen["moment"], props, &looking, &passed) }
             if let Some(given) = &*gift { { gift_line(t, tag, given, props, &gift, &failure) } }

@@ -163,6 +163,10 @@ pub fn Board(props: &Props) -> Html {
             </section>
             <section aria-labelledby="learners">
                 <h2 id="learners">{ t.learners }{ " " }<span class="quiet" data-testid="seats">{ fill(t.seats, &[&seats.len().to_string(), &count(&board["learners"]).to_string()]) }</span></h2>
+                if let Some(queue) = board["queue"].as_array().filter(|q| !q.is_empty()) {
+                    <div class="queue" data-testid="queue"><h3>{ t.queued }{ " " }<span class="quiet">{ queue.len() }</span></h3>
+                        <ol tabindex="0" aria-label={t.queued}>{ for queue.iter().map(|q| html! { <li>{ q["name"].as_str().unwrap_or_default() }{ " " }<span class="quiet">{ fill(t.queued_for, &[&minutes(&q["since"], now)]) }</span></li> }) }</ol></div>
+                }
                 <label class="check"><input type="checkbox" checked={*named} data-testid="named" onchange={let named = named.clone(); move |_| {
                     remember("workshop.named", if *named { "no" } else { "yes" });
                     named.set(!*named);

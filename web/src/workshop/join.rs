@@ -5,6 +5,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
+use super::queue::Queue;
 use super::{given, words};
 use crate::api;
 use crate::ui::use_ui;
@@ -15,6 +16,8 @@ use crate::view::app::focus;
 pub struct Props {
     /// What is wrong with the link that led here.
     pub trouble: Option<String>,
+    /// Whether this browser waits for a seat already.
+    pub waiting: bool,
     /// A seat was taken.
     pub joined: Callback<Value>,
 }
@@ -28,11 +31,14 @@ pub fn Join(props: &Props) -> Html {
     let (own, word) = (use_node_ref(), use_node_ref());
     let busy = use_state(|| false);
     let failure = use_state(|| None::<String>);
+    // Whoever waits; with the code and name that this page knows.
+    let waits = use_state(|| props.waiting.then_some(None::<(String, String)>));
     use_effect_with((), move |()| {
         focus(if given("code").is_some() { "join-name" } else { "join-code" })
     });
     let send = |path: &'static str, fields: [(&'static str, NodeRef); 2]| {
         let (busy, failure, joined) = (busy.clone(), failure.clone(), props.joined.clone());
+        let waits = waits.clone();
         Callback::from(move |e: SubmitEvent| {
             e.prevent_default();
             let value = |node: &NodeRef| {
@@ -41,12 +47,15 @@ pub fn Join(props: &Props) -> Html {
             let body =
                 json!({ fields[0].0: value(&fields[0].1), fields[1].0: value(&fields[1].1) });
             let (busy, failure, joined) = (busy.clone(), failure.clone(), joined.clone());
+            let known = (value(&fields[0].1), value(&fields[1].1));
+            let waits = waits.clone();
             busy.set(true);
             failure.set(None);
             spawn_local(async move {
                 let answer = api::call("POST", path, Some(body)).await;
                 busy.set(false);
                 match answer {
+                    Ok(answer) if answer["waiting"] == true => waits.set(Some(Some(known))),
                     Ok(answer) => joined.emit(answer),
                     Err(e) => {
                         failure.set(Some(e.to_string()));
@@ -56,6 +65,13 @@ pub fn Join(props: &Props) -> Html {
             });
         })
     };
+    if let Some(again) = &*waits {
+        let gone = {
+            let waits = waits.clone();
+            Callback::from(move |()| waits.set(None))
+        };
+        return html! { <Queue again={again.clone()} joined={props.joined.clone()} {gone} /> };
+    }
     let join = send("/api/workshop/join", [("code", code.clone()), ("name", name.clone())]);
     let back = send("/api/workshop/return", [("name", own.clone()), ("word", word.clone())]);
     let trouble = (*failure).clone().or_else(|| props.trouble.clone());

@@ -7,6 +7,8 @@ pub mod board;
 pub mod gifts;
 pub mod helm;
 pub mod join;
+pub mod kubectl;
+pub mod queue;
 pub mod wall;
 pub mod words;
 
@@ -27,6 +29,8 @@ pub enum Role {
     Owner,
     /// Somebody who has not joined.
     Nobody,
+    /// Somebody who waits for a seat.
+    Waiting,
     /// A learner.
     Learner,
     /// The instructor.
@@ -90,6 +94,7 @@ async fn who() -> Result<Role, Failure> {
     let about = api::call("GET", "/api/workshop", None).await?;
     Ok(match about["role"].as_str() {
         Some("nobody") => Role::Nobody,
+        Some("waiting") => Role::Waiting,
         Some("learner") => Role::Learner,
         Some("instructor") => Role::Instructor,
         _ => Role::Owner,
@@ -150,8 +155,8 @@ pub fn Workshop(props: &Props) -> Html {
     match *role {
         None => html! { <p class="boot">{ "Podlab…" }</p> },
         Some(Role::Owner) => html! { <>{ props.children.clone() }</> },
-        Some(Role::Nobody) => {
-            html! { <join::Join trouble={(*trouble).clone().map(|e| if e.reason == "Wrong" { t.instructor_wrong.to_owned() } else { e.to_string() })} {joined} /> }
+        Some(role @ (Role::Nobody | Role::Waiting)) => {
+            html! { <join::Join waiting={role == Role::Waiting} trouble={(*trouble).clone().map(|e| if e.reason == "Wrong" { t.instructor_wrong.to_owned() } else { e.to_string() })} {joined} /> }
         }
         Some(Role::Learner) => html! { <>
             <bar::Bar go={props.go.clone()} address={props.address.clone()} gone={again} />

@@ -17,6 +17,17 @@ crate::i18n::texts! {
     back: "Take my place again", "自分の席に戻る";
     instructor_wrong: "This is not the instructor's link any more. Take it from the terminal again.", "講師用リンクが正しくありません。ターミナルの表示からもう一度開いてください。";
 
+    queue_title: "All seats are taken", "ただいま満席です";
+    queue_place: "You are number {} of {} in the queue", "順番は {} 番目です({} 人待ち)";
+    queue_help: "Keep this page open: as soon as a seat is free for you, your world opens by itself.", "このページを開いたままお待ちください。席が空くと、自動であなたの世界が開きます。";
+    queue_leave: "Do not wait any longer", "待つのをやめる";
+    kubectl_title: "Use a kubectl of your own on your world", "手元の kubectl で自分の世界を操作する";
+    kubectl_help: "With kubectl on your computer, type this. It reaches your world and no other.", "kubectl が入っているパソコンで次のように入力します。届くのはあなたの世界だけです。";
+    kubectl_line: "Command", "コマンド";
+    kubectl_copy: "Copy the command", "コマンドをコピー";
+    kubectl_copied: "Copied", "コピーしました";
+    kubectl_file: "Save as {}", "{} として保存";
+    kubectl_secret: "Keep the address to yourself: whoever has it acts in your world. Your last four addresses are good.", "このアドレスを知っている人は誰でもあなたの世界を操作できます。人には見せないでください。有効なのは直近の4つです。";
     bar: "Workshop", "ワークショップ";
     part: "Part {} of {}", "{}/{}";
     minutes: "{} min", "{} 分";
@@ -91,6 +102,8 @@ crate::i18n::texts! {
     take_back: "Take the message away", "メッセージを消す";
     notes: "Notes for you", "講師用メモ";
     answered: "{} of {} have answered", "{}/{} 人が回答";
+    queued: "Waiting for a seat", "席の空きを待っている人";
+    queued_for: "for {} min", "{} 分待ち";
     learners: "Learners", "参加者";
     nobody: "Nobody has joined yet.", "まだ誰も参加していません。";
     col_name: "Name", "名前";

@@ -3,11 +3,13 @@
 //! # Layout
 //! - `pace`: which virtual instant belongs to an instant of real time
 //! - `turn`: what the driver does with a world; `past`: going back and forking
+//! - `intake`: how much enters it
 //! - `streams`: clients at programs' streams and ports
 //!
 //! A world is behind one lock, held for a few milliseconds at a time. What streams and status
 //! pages show is copied out after each turn ([`View`]), so that looking never waits.
 
+mod intake;
 mod pace;
 mod past;
 mod streams;
@@ -73,6 +75,9 @@ pub struct Inner {
     lagging: bool,
     /// The last instant for which all twins are made.
     twins_until: u64,
+    /// How many bytes have entered, and how many may.
+    entered: u64,
+    limit: u64,
 }
 
 /// What everybody may see without waiting for the world.
@@ -150,6 +155,7 @@ impl Live {
             lagging: false,
             stopped: String::new(),
         };
+        let entered = world.recording().inputs.iter().map(|i| intake::input(&i.input)).sum();
         let inner = Inner {
             world,
             pace,
@@ -162,6 +168,8 @@ impl Live {
             busy: false,
             lagging: false,
             twins_until: 0,
+            entered,
+            limit: u64::MAX,
         };
         Live {
             number,
@@ -297,10 +305,11 @@ impl Live {
     pub fn api(&self, request: Request) -> Result<Response, ApiError> {
         self.with(|inner| {
             if request.mutates() {
+                inner.take(intake::request(&request))?;
                 inner.leave_the_past();
             }
-            inner.world.api(request)
-        })
+            Ok(inner.world.api(request))
+        })?
     }
 
     /// Lets an input enter.
@@ -308,7 +317,10 @@ impl Live {
     /// # Errors
     /// See [`Live::with`].
     pub fn input(&self, input: Input) -> Result<Outcome, ApiError> {
-        self.with(|inner| inner.input(input))
+        self.with(|inner| {
+            inner.take(intake::input(&input))?;
+            Ok(inner.input(input))
+        })?
     }
 
     /// Opens a connection to `target` and sends `bytes`.
@@ -317,11 +329,12 @@ impl Live {
     /// See [`Live::with`].
     pub fn connect(&self, target: &str, bytes: Vec<u8>) -> Result<(u64, Incoming), ApiError> {
         self.with(|inner| {
+            inner.take(bytes.len() as u64)?;
             let (id, incoming) = inner.connections.open();
             inner.input(Input::Open { id, target: target.into() });
             inner.input(Input::Send { id, bytes: bytes.into() });
-            (id, incoming)
-        })
+            Ok((id, incoming))
+        })?
     }
 
     /// Drops a connection, if it still is open.

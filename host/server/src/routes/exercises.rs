@@ -146,7 +146,7 @@ pub async fn world(
     body: Json,
 ) -> Answer {
     let (files, seed) = sent(body)?;
-    app.room()?;
+    app.room_for(viewer)?;
     if let (Some(workshop), Viewer::Learner(seat)) = (app.workshop(), viewer) {
         find(app.pattern(&which.0)?, &which.1)?;
         workshop.began(seat, &which.0, &which.1)?;
@@ -172,6 +172,10 @@ pub async fn check(
     body: Json,
 ) -> Answer {
     let (files, seed) = sent(body)?;
+    // Checks run in a world of their own.
+    if let (Some(workshop), Viewer::Learner(seat)) = (app.workshop(), viewer) {
+        workshop.spend(seat)?;
+    }
     let pattern = which.0.clone();
     let answer = attempt(app, viewer, which, files, move |app, exercise, attempt, images| {
         let (report, world) = attempt.check(images, seed);

@@ -89,6 +89,11 @@ impl Asker {
 
     pub fn of(app: &App, world: String, capability: &str) -> Result<Asker, ApiError> {
         let live = app.world(&world)?;
+        let base = format!("/api/worlds/{world}/as/{capability}/kube");
+        // A learner's own kubectl does what their page does.
+        if app.workshop().is_some_and(|w| w.is_key(live.number(), capability)) {
+            return Ok(Asker { user: "admin".into(), base, world });
+        }
         let known = lock(live.identities());
         // As for a world that is not there: a guess learns nothing.
         let identity = known.of(capability).ok_or_else(|| {
@@ -97,11 +102,7 @@ impl Asker {
                 "Ask whoever gave you the address for a new one.",
             )
         })?;
-        Ok(Asker {
-            user: identity.name.clone(),
-            base: format!("/api/worlds/{world}/as/{capability}/kube"),
-            world,
-        })
+        Ok(Asker { user: identity.name.clone(), base, world })
     }
 }
 

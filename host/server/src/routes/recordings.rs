@@ -29,7 +29,7 @@ const REMEDY: &str = "GET /api/worlds/ID/recording and `podlab record` make reco
 
 /// `POST /api/recordings`
 pub async fn open(State(app): State<Arc<App>>, viewer: Viewer, body: Bytes) -> Answer {
-    app.room()?;
+    app.room_for(viewer)?;
     let (mut recording, lost) =
         Recording::decode(&body).map_err(|e| ApiError::refused(e.to_string(), REMEDY))?;
     drop(body);

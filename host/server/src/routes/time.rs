@@ -59,7 +59,7 @@ pub async fn set(
         }
         _ => {
             let at = instant(&value)?;
-            app.room()?;
+            app.room_for(viewer)?;
             let shared = app.clone();
             let fork = change(&app, &id, move |live| {
                 let world = live.fork(at)?;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, State};
+use axum::extract::{ConnectInfo, Extension, FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -13,12 +13,15 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Json, blocking, number, ok};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::workshop::gate::no_seat;
 use crate::workshop::progress::Deed;
-use crate::workshop::viewer::{Viewer, cookie, no_cookie};
-use crate::workshop::{Joined, Workshop};
+use crate::workshop::viewer::{Shown, Viewer, cookie, no_cookie};
+use crate::workshop::{Entry, Joined, Workshop};
 
 /// How long a page is kept waiting for a change.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often those who wait for a seat are counted anew.
+const GLANCE: Duration = Duration::from_secs(2);
 
 /// Where a request comes from.
 pub struct From(IpAddr);
@@ -62,6 +65,7 @@ pub async fn about(State(app): State<Arc<App>>, viewer: Viewer) -> Answer {
         Viewer::Owner => "owner",
         Viewer::Instructor => "instructor",
         Viewer::Learner(_) => "learner",
+        Viewer::Waiting(_) => "waiting",
         Viewer::Nobody => "nobody",
     };
     let title = app.workshop().map(|w| w.rules().plan.title.clone());
@@ -90,8 +94,68 @@ async fn welcome(app: Arc<App>, joined: Joined) -> Answer {
 /// `POST /api/workshop/join`
 pub async fn join(State(app): State<Arc<App>>, from: From, body: Json) -> Answer {
     let fields = body.fields(&["code", "name"])?;
-    let joined = workshop(&app)?.join(from.0, &text(&fields, "code")?, &text(&fields, "name")?)?;
+    let (code, name) = (text(&fields, "code")?, text(&fields, "name")?);
+    match workshop(&app)?.join(from.0, &code, &name, app.worlds_left())? {
+        Entry::Seated(joined) => welcome(app, joined).await,
+        Entry::Waiting { name, capability } => {
+            let body = json!({ "waiting": true, "name": name });
+            let cookie = [(header::SET_COOKIE, cookie(&capability))];
+            Ok((StatusCode::ACCEPTED, cookie, axum::Json(body)).into_response())
+        }
+    }
+}
+
+fn waiting(viewer: Viewer) -> Result<u32, ApiError> {
+    match viewer {
+        Viewer::Waiting(ticket) => Ok(ticket),
+        _ => Err(no_seat()),
+    }
+}
+
+/// `GET /api/workshop/queue`: how far one who waits has come; with `after` (the place one knows),
+/// as soon as that changes.
+pub async fn queue(
+    State(app): State<Arc<App>>,
+    viewer: Viewer,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Answer {
+    let (workshop, ticket) = (workshop(&app)?, waiting(viewer)?);
+    let known = number(&query, "after", 0)?;
+    let mut changes = workshop.changes();
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        changes.mark_unchanged();
+        let view = workshop.waiting(ticket, app.worlds_left())?;
+        let news = view["ready"] == true || view["place"].as_u64() != Some(known);
+        if news || tokio::time::Instant::now() >= until {
+            return ok(view);
+        }
+        // Who has gone tells nobody: those ahead are counted anew now and then.
+        let _ = tokio::time::timeout(GLANCE, changes.changed()).await;
+    }
+}
+
+/// `POST /api/workshop/seat`: takes the seat that is free for one who has waited.
+pub async fn sit_down(
+    State(app): State<Arc<App>>,
+    viewer: Viewer,
+    shown: Option<Extension<Shown>>,
+) -> Answer {
+    let ticket = waiting(viewer)?;
+    let Extension(Shown(capability)) = shown.ok_or_else(no_seat)?;
+    let joined = workshop(&app)?.sit_down(ticket, capability, app.worlds_left())?;
     welcome(app, joined).await
+}
+
+/// `POST /api/workshop/kubeconfig`: the path by which kubectl reaches a world of one's own, told
+/// this once.
+pub async fn kubeconfig(State(app): State<Arc<App>>, viewer: Viewer, body: Json) -> Answer {
+    let fields = body.fields(&["world"])?;
+    let id = text(&fields, "world")?;
+    let world = App::number(&id).ok_or_else(|| App::no_world(&id))?;
+    let key = workshop(&app)?.kube_key(learner(viewer)?, world)?;
+    let path = format!("/api/worlds/{id}/as/{key}/kube");
+    Ok((StatusCode::CREATED, axum::Json(json!({ "world": id, "path": path }))).into_response())
 }
 
 /// `POST /api/workshop/return`
@@ -113,7 +177,10 @@ pub async fn instruct(State(app): State<Arc<App>>, from: From, body: Json) -> An
 }
 
 /// `POST /api/workshop/leave`: this browser forgets its seat; the seat stays.
-pub async fn leave() -> Answer {
+pub async fn leave(State(app): State<Arc<App>>, viewer: Viewer) -> Answer {
+    if let (Some(workshop), Viewer::Waiting(ticket)) = (app.workshop(), viewer) {
+        workshop.give_up(ticket);
+    }
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, no_cookie())]).into_response())
 }
 
@@ -236,8 +303,11 @@ pub async fn free(State(app): State<Arc<App>>, Path(seat): Path<u32>) -> Answer 
     let theirs = workshop(&app)?.free(seat)?;
     blocking(move || {
         for number in theirs {
+            let id = format!("w{number}");
             // Those on disk are not here.
-            let _ = app.delete(&format!("w{number}"));
+            if app.delete(&id).is_err() {
+                app.discard(&id);
+            }
         }
         Ok(())
     })
@@ -323,6 +393,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Answer {
         Some(w) => w.read(|r| (r.seats.len(), r.worlds.len())),
         None => (0, worlds.len()),
     };
+    let waiting = app.workshop().map_or(0, |w| w.queue_length());
     let rows = [
         ("podlab_worlds", "Worlds that are in memory.", worlds.len()),
         (
@@ -338,6 +409,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Answer {
         ("podlab_worlds_dead", "Worlds that cannot go on.", count(&|s| s["dead"] == true)),
         ("podlab_streams", "Streams, watches and followed logs that are open.", app.streams()),
         ("podlab_learners", "Seats that are taken.", seats),
+        ("podlab_learners_waiting", "Learners who wait for a seat.", waiting),
     ];
     let mut out = String::new();
     for (name, help, value) in rows {

@@ -19,15 +19,29 @@ const TOTAL_PERIOD: Duration = Duration::from_millis(250);
 /// Addresses remembered at most.
 const MAX_ADDRESSES: usize = 4096;
 
+/// What may still be done, and comes back with time.
 #[derive(Clone, Debug)]
-struct Bucket {
+pub(super) struct Bucket {
     tokens: f64,
     at: Instant,
 }
 
 impl Bucket {
-    fn new(burst: f64, at: Instant) -> Bucket {
+    pub fn new(burst: f64, at: Instant) -> Bucket {
         Bucket { tokens: burst, at }
+    }
+
+    /// Takes one out.
+    ///
+    /// # Errors
+    /// How long it takes until there is one again.
+    pub fn take(&mut self, burst: f64, period: Duration, now: Instant) -> Result<(), Duration> {
+        self.refill(burst, period, now);
+        if self.tokens < 1.0 {
+            return Err(period.mul_f64(1.0 - self.tokens));
+        }
+        self.tokens -= 1.0;
+        Ok(())
     }
 
     fn refill(&mut self, burst: f64, period: Duration, now: Instant) {

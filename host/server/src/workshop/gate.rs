@@ -16,13 +16,15 @@ use crate::error::ApiError;
 use crate::routes::blocking;
 use crate::workshop::Workshop;
 use crate::workshop::helm::{Helm, Right, looks};
-use crate::workshop::viewer::{Viewer, hide, shown};
+use crate::workshop::viewer::{Shown, Viewer, hide, shown};
 
 /// What a request must show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demand {
     /// Nothing.
     Open,
+    /// The ticket of somebody who waits for a seat.
+    Ticket,
     /// Any seat.
     Seat,
     /// The seat whose world it is.
@@ -39,10 +41,13 @@ pub fn demand(route: Option<&str>, method: &Method) -> Demand {
     let reads = method == Method::GET || method == Method::HEAD;
     match route {
         "/healthz" | "/api/workshop" => Demand::Open,
+        // Whoever waits leaves the queue; whoever is nobody has nothing to lose.
+        "/api/workshop/leave" => Demand::Open,
+        "/api/workshop/queue" | "/api/workshop/seat" => Demand::Ticket,
         "/api/workshop/join" | "/api/workshop/return" | "/api/workshop/instructor" => Demand::Open,
         "/api/workshop/me" | "/api/workshop/hand" | "/api/workshop/answer" => Demand::Seat,
-        "/api/workshop/invite" => Demand::Seat,
-        "/api/workshop/hints" | "/api/workshop/home" | "/api/workshop/leave" => Demand::Seat,
+        "/api/workshop/invite" | "/api/workshop/kubeconfig" => Demand::Seat,
+        "/api/workshop/hints" | "/api/workshop/home" => Demand::Seat,
         "/api/openapi.json" | "/api/patterns" | "/api/images" if reads => Demand::Seat,
         "/api/worlds" => Demand::Seat,
         r if r.starts_with("/api/patterns/{name}") => Demand::Seat,
@@ -59,7 +64,7 @@ pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next)
         return next.run(request).await;
     };
     let capability = shown(request.headers());
-    let viewer = capability.map_or(Viewer::Nobody, |c| workshop.who(&c));
+    let viewer = capability.as_ref().map_or(Viewer::Nobody, |c| workshop.who(c));
     hide(request.headers_mut());
     let route = request.extensions().get::<MatchedPath>().map(|m| m.as_str().to_owned());
     let demand = demand(route.as_deref(), request.method());
@@ -70,6 +75,9 @@ pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next)
         Ok(admitted) => {
             request.extensions_mut().insert(admitted.viewer);
             request.extensions_mut().insert(admitted.helm);
+            if let (Viewer::Waiting(_), Some(capability)) = (viewer, capability) {
+                request.extensions_mut().insert(Shown(capability));
+            }
         }
         Err(refusal) if what.contains("/kube") => return in_kubernetes(&refusal),
         Err(refusal) => return refusal.into_response(),
@@ -110,11 +118,25 @@ async fn admit(
         (Demand::Open, _) | (Demand::Seat | Demand::Instructor, Viewer::Instructor) => {
             Ok(as_they_are)
         }
-        (Demand::Seat, Viewer::Learner(_)) => Ok(as_they_are),
+        (Demand::Seat, Viewer::Learner(_)) | (Demand::Ticket, Viewer::Waiting(_)) => {
+            Ok(as_they_are)
+        }
+        (Demand::Ticket, Viewer::Learner(_) | Viewer::Instructor) => Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "NotWaiting",
+            "you do not wait for a seat",
+            "Go on in your world.",
+        )),
         (Demand::World | Demand::Issued, _) => {
             let mut parts = asked.path.split('/').skip(3);
             let id = parts.next().unwrap_or_default();
-            let nothing = || if viewer == Viewer::Nobody { no_seat() } else { App::no_world(id) };
+            let nothing = || {
+                if matches!(viewer, Viewer::Nobody | Viewer::Waiting(_)) {
+                    no_seat()
+                } else {
+                    App::no_world(id)
+                }
+            };
             let number = App::number(id).ok_or_else(nothing)?;
             let issued = asked.demand == Demand::Issued
                 && parts.nth(1).is_some_and(|capability| is_issued(app, id, capability));
@@ -145,7 +167,7 @@ async fn admit(
             wake(app, id).await?;
             Ok(Admitted { viewer: acts_for, helm: Helm::new(workshop, viewer, number, issued) })
         }
-        (_, Viewer::Nobody) => Err(no_seat()),
+        (_, Viewer::Nobody | Viewer::Waiting(_)) => Err(no_seat()),
         _ => Err(ApiError::new(
             StatusCode::FORBIDDEN,
             "InstructorOnly",
@@ -179,12 +201,14 @@ async fn wake(app: &Arc<App>, id: &str) -> Result<(), ApiError> {
     blocking(move || app.wake(&id).map(|_| ())).await
 }
 
-/// Whether a world that runs has issued this capability.
+/// Whether a capability is good for a world: the workshop's own for its learner's kubectl, or one
+/// that the world has issued, while it runs.
 fn is_issued(app: &App, id: &str, capability: &str) -> bool {
-    app.world(id).is_ok_and(|live| lock(live.identities()).of(capability).is_some())
+    let own = app.workshop().zip(App::number(id)).is_some_and(|(w, n)| w.is_key(n, capability));
+    own || app.world(id).is_ok_and(|live| lock(live.identities()).of(capability).is_some())
 }
 
-fn no_seat() -> ApiError {
+pub(crate) fn no_seat() -> ApiError {
     ApiError::new(
         StatusCode::UNAUTHORIZED,
         "NoSeat",

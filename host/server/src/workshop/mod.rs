@@ -3,17 +3,20 @@
 //! # Layout
 //! - [`gate`]: what each request must show, and what it may then reach
 //! - [`viewer`]: who sends a request; [`secrets`], [`attempts`]: what lets people in, and guessing
+//! - [`queue`]: who waits for a seat; [`budget`]: how fast a learner may make worlds
 //! - [`register`]: what is kept on disk
 //! - [`helm`]: who acts in a learner's world; [`show`], [`help`]: what the instructor shows and gives
 //! - [`progress`]: what learners and instructor do in the sections of the plan
 //! - [`parking`]: worlds that nobody looks at are put to disk, and come back on touch
 
 pub mod attempts;
+pub mod budget;
 pub mod gate;
 pub mod helm;
 pub mod help;
 pub mod parking;
 pub mod progress;
+pub mod queue;
 pub mod register;
 pub mod secrets;
 pub mod show;
@@ -28,11 +31,14 @@ use std::time::Instant;
 
 use axum::http::StatusCode;
 use podlab_lab::Plan;
+use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::app::{lock, now_nanos};
+use crate::app::{App, lock, now_nanos};
 use crate::error::ApiError;
 use attempts::Attempts;
+use budget::Budget;
+use queue::Queue;
 use register::{Place, Record, Register, Seat};
 use secrets::Digest;
 use viewer::Viewer;
@@ -47,6 +53,8 @@ const SHARE: usize = 4;
 
 /// So many attempts of a learner wait for their turn.
 const ATTEMPTS: usize = 4;
+/// So many kubeconfigs of a world are good at once; the oldest end first.
+const MAX_KEYS: usize = 4;
 
 /// How a workshop is to be.
 #[derive(Clone, Debug)]
@@ -66,6 +74,8 @@ pub struct Workshop {
     register: Register,
     broken: AtomicBool,
     attempts: Mutex<Attempts>,
+    budget: Mutex<Budget>,
+    queue: Mutex<Queue>,
     changed: watch::Sender<u64>,
     /// At which speed worlds go on when all are paused no more.
     speeds: Mutex<BTreeMap<u64, crate::live::Speed>>,
@@ -89,6 +99,19 @@ pub struct Joined {
     pub capability: String,
     /// What they write down, where it is new.
     pub word: Option<String>,
+}
+
+/// What came of joining.
+pub enum Entry {
+    /// They have a seat.
+    Seated(Joined),
+    /// They wait for one.
+    Waiting {
+        /// Their name, as others see it.
+        name: String,
+        /// What their browser keeps: their ticket, and later their seat.
+        capability: String,
+    },
 }
 
 fn seconds() -> u64 {
@@ -133,6 +156,8 @@ impl Workshop {
             register,
             broken: AtomicBool::new(false),
             attempts: Mutex::new(Attempts::new(Instant::now())),
+            budget: Mutex::default(),
+            queue: Mutex::default(),
             changed: watch::channel(1).0,
             speeds: Mutex::default(),
             turns: Mutex::default(),
@@ -211,9 +236,11 @@ impl Workshop {
         // Digests: what their comparison takes tells nothing of capabilities.
         let hex = digest.hex();
         let mut seats = record.seats.iter();
-        seats
-            .find(|(_, seat)| seat.capabilities.contains(&hex))
-            .map_or(Viewer::Nobody, |(number, _)| Viewer::Learner(*number))
+        if let Some((number, _)) = seats.find(|(_, seat)| seat.capabilities.contains(&hex)) {
+            return Viewer::Learner(*number);
+        }
+        drop(record);
+        lock(&self.queue).holder(&hex).map_or(Viewer::Nobody, Viewer::Waiting)
     }
 
     /// Compares something typed with what would let its sender in, if they may still try.
@@ -230,6 +257,7 @@ impl Workshop {
                 "there were too many wrong attempts",
                 format!("Wait {seconds} s, then look at the code again."),
             )
+            .after(seconds)
         })?;
         let result = f();
         // Only what was wrong costs: a full room or a name that is taken is no guess.
@@ -242,54 +270,174 @@ impl Workshop {
         result
     }
 
-    /// Gives a seat to somebody who knows the code.
+    /// Gives a seat to somebody who knows the code, or a place in the queue: while all seats are
+    /// taken, while others wait, and while there are `worlds` worlds left and that is none.
     ///
     /// # Errors
-    /// If the code is wrong, the name is taken or no name, or all seats are.
-    pub fn join(&self, from: IpAddr, code: &str, name: &str) -> Result<Joined, ApiError> {
+    /// If the code is wrong, the name is taken or no name, or too many wait.
+    pub fn join(
+        &self,
+        from: IpAddr,
+        code: &str,
+        name: &str,
+        worlds: usize,
+    ) -> Result<Entry, ApiError> {
         let expected = Digest::of(&self.code());
         self.attempt(from, || {
             if !expected.is(&secrets::normal_code(code)) {
-                return Err(wrong("the code is not that of this workshop", "Look at the code on the wall again."));
+                return Err(wrong(
+                    "the code is not that of this workshop",
+                    "Look at the code on the wall again.",
+                ));
             }
             let name = proper(name).ok_or_else(|| {
                 let message = format!("a name has 1 to {MAX_NAME} characters");
                 ApiError::bad(message, "Type the name that the instructor should see.")
             })?;
             let capability = secrets::capability().map_err(ApiError::internal)?;
-            let word = secrets::word().map_err(ApiError::internal)?;
-            let seat = self.change(|record| {
-                let same = |s: &Seat| s.name.to_lowercase() == name.to_lowercase();
-                if record.seats.values().any(same) {
-                    return Err(ApiError::new(
-                        StatusCode::CONFLICT,
-                        "NameTaken",
-                        format!("somebody is here as {name:?} already"),
-                        "If it is you, come back with your recovery word; else add a letter to your name.",
-                    ));
-                }
-                if record.seats.len() >= self.rules.learners {
-                    return Err(ApiError::new(
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        "RoomFull",
-                        format!("all {} seats are taken", self.rules.learners),
-                        "Ask the instructor: the board can free a seat.",
-                    ));
-                }
-                let number = record.seats.keys().next_back().map_or(1, |last| last + 1);
-                let seat = Seat {
-                    name: name.clone(),
-                    capabilities: vec![Digest::of(&capability).hex()],
-                    word: Digest::of(&secrets::normal_word(&word)).hex(),
-                    joined: seconds(),
-                    ..Seat::default()
-                };
-                record.seats.insert(number, seat);
-                Ok(number)
-            })?;
-            tracing::info!(seat, "a learner joins");
-            Ok(Joined { seat, name, capability, word: Some(word) })
+            let same = |s: &Seat| s.name.to_lowercase() == name.to_lowercase();
+            let taken = self.read(|record| record.seats.values().any(same));
+            let mut queue = lock(&self.queue);
+            if taken || queue.knows(&name) {
+                return Err(name_taken(&name));
+            }
+            if queue.is_empty() && self.free_seats(worlds) > 0 {
+                drop(queue);
+                let digest = Digest::of(&capability).hex();
+                let (seat, word) = self.seat(&name, digest)?;
+                return Ok(Entry::Seated(Joined { seat, name, capability, word: Some(word) }));
+            }
+            let ticket = queue.add(&name, &capability);
+            drop(queue);
+            self.changed.send_modify(|n| *n += 1);
+            match ticket {
+                Some(_) => Ok(Entry::Waiting { name, capability }),
+                None => Err(ApiError::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "RoomFull",
+                    format!(
+                        "all {} seats are taken, and too many wait already",
+                        self.rules.learners
+                    ),
+                    "Ask the instructor: the board can free a seat.",
+                )
+                .after(30)),
+            }
         })
+    }
+
+    /// How many may sit down, if there may be so many more worlds.
+    fn free_seats(&self, worlds: usize) -> usize {
+        let taken = self.read(|record| record.seats.len());
+        self.rules.learners.saturating_sub(taken).min(worlds)
+    }
+
+    /// A new seat: its number and recovery word. There is still room when it is made, whoever
+    /// else sits down meanwhile.
+    fn seat(&self, name: &str, digest: String) -> Result<(u32, String), ApiError> {
+        let word = secrets::word().map_err(ApiError::internal)?;
+        let seat = self.change(|record| {
+            let same = |s: &Seat| s.name.to_lowercase() == name.to_lowercase();
+            if record.seats.values().any(same) {
+                return Err(name_taken(name));
+            }
+            if record.seats.len() >= self.rules.learners {
+                return Err(ApiError::conflict("the seat is taken again", "Wait for the next."));
+            }
+            let number = record.seats.keys().next_back().map_or(1, |last| last + 1);
+            let seat = Seat {
+                name: name.to_owned(),
+                capabilities: vec![digest],
+                word: Digest::of(&secrets::normal_word(&word)).hex(),
+                joined: seconds(),
+                ..Seat::default()
+            };
+            record.seats.insert(number, seat);
+            Ok(number)
+        })?;
+        tracing::info!(seat, "a learner joins");
+        Ok((seat, word))
+    }
+
+    /// What somebody who waits sees: their place from 1, and whether a seat is free for them.
+    ///
+    /// # Errors
+    /// If they do not wait any more.
+    pub fn waiting(&self, ticket: u32, worlds: usize) -> Result<Value, ApiError> {
+        let place = lock(&self.queue).place(ticket);
+        let (at, of) = place.ok_or_else(gate::no_seat)?;
+        Ok(json!({ "place": at + 1, "of": of, "ready": at < self.free_seats(worlds) }))
+    }
+
+    /// Gives somebody who waits the seat that is free for them; `capability` is their ticket's.
+    ///
+    /// # Errors
+    /// If none is.
+    pub fn sit_down(
+        &self,
+        ticket: u32,
+        capability: String,
+        worlds: usize,
+    ) -> Result<Joined, ApiError> {
+        let (name, digest) = {
+            let mut queue = lock(&self.queue);
+            let (at, _) = queue.place(ticket).ok_or_else(gate::no_seat)?;
+            if at >= self.free_seats(worlds) {
+                return Err(ApiError::conflict(
+                    "no seat is free yet",
+                    "Wait: the page asks again.",
+                ));
+            }
+            queue.remove(ticket).ok_or_else(gate::no_seat)?
+        };
+        let (seat, word) = self.seat(&name, digest)?;
+        Ok(Joined { seat, name, capability, word: Some(word) })
+    }
+
+    /// Somebody who waited waits no more.
+    pub fn give_up(&self, ticket: u32) {
+        lock(&self.queue).remove(ticket);
+        self.changed.send_modify(|n| *n += 1);
+    }
+
+    /// Who waits, as the board shows it.
+    pub fn queued(&self) -> Value {
+        lock(&self.queue).told()
+    }
+
+    /// How many wait.
+    pub fn queue_length(&self) -> usize {
+        lock(&self.queue).len()
+    }
+
+    /// Takes a world from what a seat may make.
+    ///
+    /// # Errors
+    /// If it makes them too fast.
+    pub fn spend(&self, seat: u32) -> Result<(), ApiError> {
+        lock(&self.budget).spend(seat, Instant::now())
+    }
+
+    /// A capability with which kubectl reaches a learner's world.
+    ///
+    /// # Errors
+    /// If it is not theirs.
+    pub fn kube_key(&self, seat: u32, number: u64) -> Result<String, ApiError> {
+        let key = secrets::capability().map_err(ApiError::internal)?;
+        self.change(|record| {
+            let place = record.worlds.get_mut(&number).filter(|p| p.seat == seat);
+            let place = place.ok_or_else(|| App::no_world(&format!("w{number}")))?;
+            place.keys.push(Digest::of(&key).hex());
+            let over = place.keys.len().saturating_sub(MAX_KEYS);
+            place.keys.drain(..over);
+            Ok(key)
+        })
+    }
+
+    /// Whether kubectl reaches a world with this.
+    pub fn is_key(&self, number: u64, key: &str) -> bool {
+        let hex = Digest::of(key).hex();
+        self.read(|record| record.worlds.get(&number).is_some_and(|p| p.keys.contains(&hex)))
     }
 
     /// Gives a seat back to somebody who knows its recovery word.
@@ -405,7 +553,7 @@ impl Workshop {
         match viewer {
             Viewer::Owner | Viewer::Instructor => true,
             Viewer::Learner(seat) => self.place(number).is_some_and(|p| p.seat == seat),
-            Viewer::Nobody => false,
+            Viewer::Waiting(_) | Viewer::Nobody => false,
         }
     }
 
@@ -413,7 +561,8 @@ impl Workshop {
     pub fn claim(&self, seat: u32, number: u64, pattern: &str, seed: u64) -> Vec<u64> {
         self.change(|record| {
             let home = record.seats.get(&seat).and_then(|s| s.home);
-            let place = Place { seat, pattern: pattern.into(), seed, passing: false };
+            let place =
+                Place { seat, pattern: pattern.into(), seed, passing: false, keys: Vec::new() };
             record.worlds.insert(number, place);
             let theirs = record.worlds.iter().filter(|(n, p)| p.seat == seat && Some(**n) != home);
             let mut others: Vec<(bool, u64)> = theirs.map(|(n, p)| (!p.passing, *n)).collect();
@@ -465,6 +614,15 @@ impl Workshop {
         let after = sections.iter().skip(at).chain(sections.iter().take(at).rev());
         after.filter_map(|s| s.pattern.clone()).next()
     }
+}
+
+fn name_taken(name: &str) -> ApiError {
+    ApiError::new(
+        StatusCode::CONFLICT,
+        "NameTaken",
+        format!("somebody is here as {name:?} already"),
+        "If it is you, come back with your recovery word; else add a letter to your name.",
+    )
 }
 
 fn wrong(message: &str, remedy: &str) -> ApiError {

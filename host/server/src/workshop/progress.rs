@@ -214,7 +214,7 @@ impl Workshop {
     pub fn board(&self, app: &App) -> Value {
         let running: std::collections::BTreeMap<u64, _> =
             app.worlds().into_iter().map(|w| (w.number(), w)).collect();
-        let now = seconds();
+        let (now, queue) = (seconds(), self.queued());
         self.read(|record| {
             let seat = |(number, seat): (&u32, &Seat)| {
                 let worlds: Vec<Value> = record
@@ -270,7 +270,7 @@ impl Workshop {
             json!({
                 "title": self.rules.plan.title, "now": now, "section": shown, "outline": outline,
                 "paused": record.paused, "revealed": record.revealed, "message": record.message.1,
-                "given": record.given, "moment": moment(record),
+                "given": record.given, "queue": queue, "moment": moment(record),
                 "projected": record.projected.as_ref().map(|p| format!("w{}", p.world)),
                 "learners": self.rules.learners, "broken": self.is_broken(),
                 "seats": record.seats.iter().map(seat).collect::<Vec<_>>(),

@@ -155,6 +155,9 @@ pub struct Place {
     /// Whether it is only there to look at what checks came to: the first to end.
     #[serde(default)]
     pub passing: bool,
+    /// Digests of the capabilities with which kubectl reaches it, oldest first.
+    #[serde(default)]
+    pub keys: Vec<String>,
 }
 
 /// Where it is kept.

@@ -21,9 +21,16 @@ pub enum Viewer {
     Instructor,
     /// Who has this seat.
     Learner(u32),
+    /// Who waits for a seat, with this ticket.
+    Waiting(u32),
     /// Nobody known.
     Nobody,
 }
+
+/// The capability that a request showed, for those few who need it again: it is hidden from all
+/// others.
+#[derive(Clone)]
+pub struct Shown(pub String);
 
 impl<S: Sync> FromRequestParts<S> for Viewer {
     type Rejection = Infallible;

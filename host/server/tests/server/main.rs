@@ -5,6 +5,7 @@ mod client;
 mod front;
 mod guiding;
 mod identities;
+mod shares;
 mod sharing;
 mod streams;
 mod terminal;

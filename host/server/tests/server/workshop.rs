@@ -22,12 +22,13 @@ const PLAN: &str = "title: { en: T, ja: T }\nsections:\n  - { name: one, kind: b
 
 /// What learners can reach without a seat; everything else wants one. Whoever opens a further
 /// route to strangers has to say so here.
-const OPEN: [&str; 5] = [
+const OPEN: [&str; 6] = [
     "/healthz",
     "/api/workshop",
     "/api/workshop/join",
     "/api/workshop/return",
     "/api/workshop/instructor",
+    "/api/workshop/leave",
 ];
 /// What every learner may use, since it belongs to nobody or concerns only them.
 const SHARED: [&str; 16] = [
@@ -46,7 +47,7 @@ const SHARED: [&str; 16] = [
     "/api/workshop/answer",
     "/api/workshop/hints",
     "/api/workshop/invite",
-    "/api/workshop/leave",
+    "/api/workshop/kubeconfig",
 ];
 
 pub(crate) struct Room {
@@ -280,11 +281,10 @@ async fn a_seat_is_taken_once_and_the_room_is_finite() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad:?}");
     }
     room.join(2, "Ben").await;
+    // Whoever comes then waits, and is told so.
     let third = room.post(&browser(3), "/api/workshop/join", join("Cem")).await;
-    assert_eq!(
-        (third.status, third.reason().as_str()),
-        (StatusCode::SERVICE_UNAVAILABLE, "RoomFull")
-    );
+    assert_eq!((third.status, &third.json()["waiting"]), (StatusCode::ACCEPTED, &json!(true)));
+    let cem = with_cookie(&browser(3), &third);
     // Another browser, with name and word.
     let word = annas["word"].as_str().unwrap().to_uppercase();
     let wrong = json!({ "name": "Ben", "word": word });
@@ -302,7 +302,8 @@ async fn a_seat_is_taken_once_and_the_room_is_finite() {
     assert_eq!(freed.status, StatusCode::NO_CONTENT);
     assert_eq!(room.get(&there, &world).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(room.get(&instructor, &world).await.status, StatusCode::NOT_FOUND);
-    room.join(3, "Cem").await;
+    let seated = room.call(&cem, "POST", "/api/workshop/seat", None).await;
+    assert_eq!(seated.status, StatusCode::CREATED, "{}", seated.text);
 }
 
 #[tokio::test]
