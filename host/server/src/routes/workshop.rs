@@ -99,7 +99,8 @@ pub async fn join(State(app): State<Arc<App>>, from: From, body: Json) -> Answer
         Entry::Seated(joined) => welcome(app, joined).await,
         Entry::Waiting { name, capability } => {
             let body = json!({ "waiting": true, "name": name });
-            let cookie = [(header::SET_COOKIE, cookie(&capability))];
+            let tls = app.workshop().is_some_and(|w| w.speaks_tls());
+            let cookie = [(header::SET_COOKIE, cookie(&capability, tls))];
             Ok((StatusCode::ACCEPTED, cookie, axum::Json(body)).into_response())
         }
     }
