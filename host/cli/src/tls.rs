@@ -4,7 +4,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use podlab_server::tls::Tls;
+use podlab_server::tls::{Tls, certificate_in};
 
 use crate::problem::Problem;
 
@@ -68,6 +68,16 @@ impl Args {
         Tls::own(dir.as_deref(), &all)
             .map(Some)
             .map_err(|why| Problem::failed(why, "Give one with --tls-cert and --tls-key."))
+    }
+}
+
+impl Args {
+    /// Our own certificate, PEM, for programs that trust none but those they know.
+    pub fn to_trust(&self, state: Option<&Path>) -> Option<String> {
+        if !self.tls || self.tls_cert.is_some() {
+            return None;
+        }
+        fs::read_to_string(certificate_in(&folder(state?))).ok()
     }
 }
 

@@ -97,7 +97,9 @@ async fn start(args: Args) -> Done {
     let names: Vec<String> = args.address.iter().cloned().collect();
     let tls = args.tls.open(state.as_deref(), &names, &reachable(args.listen))?;
     let learners = usize::from(args.learners);
-    let rules = Rules { learners, plan, address: format!("{}://{host}:{port}", args.tls.scheme()) };
+    let address = format!("{}://{host}:{port}", args.tls.scheme());
+    let certificate = args.tls.to_trust(state.as_deref());
+    let rules = Rules { learners, plan, address, certificate };
     let workshop = Workshop::open(dir.as_deref(), rules).map_err(|e| {
         Problem::failed(e, "Choose another folder with --state, or leave --resume out.")
     })?;

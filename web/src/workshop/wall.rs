@@ -108,7 +108,7 @@ fn learners_world(
     html! { <>
         <div class="roombar" data-testid="wall-world" data-world={world.to_owned()}>
             <a href="#/board">{ t.board }</a><b class="wall-name">{ title }</b>
-            <span class="grow" /><span class="quiet">{ address.to_owned() }{ " · " }<b class="code">{ code.to_owned() }</b></span>
+            <span class="grow" /><span class="quiet wall-join">{ address.to_owned() }{ " · " }<b class="code">{ code.to_owned() }</b></span>
             <button data-testid="off-wall" onclick={off}>{ t.off_wall }</button>
         </div>
         <World key={world.to_owned()} address={place} go={Callback::noop()} keep={Callback::noop()} />

@@ -23,6 +23,7 @@ crate::i18n::texts! {
     queue_leave: "Do not wait any longer", "待つのをやめる";
     kubectl_title: "Use a kubectl of your own on your world", "手元の kubectl で自分の世界を操作する";
     kubectl_help: "With kubectl on your computer, type this. It reaches your world and no other.", "kubectl が入っているパソコンで次のように入力します。届くのはあなたの世界だけです。";
+    kubectl_help_file: "With kubectl on your computer, save the file and type this beside it. It reaches your world and no other.", "kubectl が入っているパソコンでファイルを保存し、同じフォルダーで次のように入力します。届くのはあなたの世界だけです。";
     kubectl_line: "Command", "コマンド";
     kubectl_copy: "Copy the command", "コマンドをコピー";
     kubectl_copied: "Copied", "コピーしました";

@@ -45,7 +45,7 @@ pub fn paths() -> Value {
         },
         "/api/workshop/queue": { "get": op("How far one who waits for a seat has come", &[query("after", "The place one knows: waits up to 20 s for another")], None, json!({ "200": any("`place` (from 1), `of`, `ready`") })) },
         "/api/workshop/seat": { "post": op("Takes the seat that is free for one who has waited", &[], None, joined.clone()) },
-        "/api/workshop/kubeconfig": { "post": op("The path by which kubectl reaches a world of one's own, told this once", &[], object(&json!({ "world": string })), json!({ "201": any("`world`, `path`") })) },
+        "/api/workshop/kubeconfig": { "post": op("The path by which kubectl reaches a world of one's own, told this once", &[], object(&json!({ "world": string })), json!({ "201": any("`world`, `path`, `certificate` (to trust; base64 of PEM, or null)") })) },
         "/api/workshop/invite": { "post": op("Lets the instructor act in one's worlds, or takes them back", &[], object(&json!({ "invited": boolean })), json!({ "200": any("`invited`") })) },
         "/api/workshop/give": { "post": op("Gives a hint or the solution of an exercise to everybody, or to one seat", &[], object(&json!({
             "pattern": string, "exercise": string, "hints": { "type": "integer", "minimum": 1 }, "solution": boolean, "seat": { "type": "integer" }

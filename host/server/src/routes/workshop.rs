@@ -8,6 +8,7 @@ use axum::extract::{ConnectInfo, Extension, FromRequestParts, Path, Query, State
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use base64::Engine as _;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Json, blocking, number, ok};
@@ -154,9 +155,13 @@ pub async fn kubeconfig(State(app): State<Arc<App>>, viewer: Viewer, body: Json)
     let fields = body.fields(&["world"])?;
     let id = text(&fields, "world")?;
     let world = App::number(&id).ok_or_else(|| App::no_world(&id))?;
-    let key = workshop(&app)?.kube_key(learner(viewer)?, world)?;
+    let workshop = workshop(&app)?;
+    let key = workshop.kube_key(learner(viewer)?, world)?;
     let path = format!("/api/worlds/{id}/as/{key}/kube");
-    Ok((StatusCode::CREATED, axum::Json(json!({ "world": id, "path": path }))).into_response())
+    let trust = workshop.rules().certificate.as_ref();
+    let trust = trust.map(|pem| base64::engine::general_purpose::STANDARD.encode(pem));
+    let told = json!({ "world": id, "path": path, "certificate": trust });
+    Ok((StatusCode::CREATED, axum::Json(told)).into_response())
 }
 
 /// `POST /api/workshop/return`

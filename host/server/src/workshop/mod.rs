@@ -65,6 +65,8 @@ pub struct Rules {
     pub plan: Plan,
     /// Where learners reach it: `http://192.168.0.2:7878`.
     pub address: String,
+    /// The certificate that learners' kubectl has to trust, PEM, where it is one of our own.
+    pub certificate: Option<String>,
 }
 
 /// A workshop.

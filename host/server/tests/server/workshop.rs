@@ -77,7 +77,8 @@ pub(crate) fn room_with(
     catalogue: Catalogue,
 ) -> Room {
     let plan = Plan::read("plan.yaml", PLAN).unwrap();
-    let rules = Rules { learners, plan, address: "http://192.168.0.2:7878".into() };
+    let address = "http://192.168.0.2:7878".into();
+    let rules = Rules { learners, plan, address, certificate: None };
     let workshop = Arc::new(Workshop::open(dir, rules).unwrap());
     let options = Options {
         limits,
