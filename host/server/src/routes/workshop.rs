@@ -14,10 +14,11 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Json, blocking, number, ok};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::workshop::Workshop;
 use crate::workshop::gate::no_seat;
 use crate::workshop::progress::Deed;
+use crate::workshop::seats::{Entry, Joined};
 use crate::workshop::viewer::{Shown, Viewer, cookie, no_cookie};
-use crate::workshop::{Entry, Joined, Workshop};
 
 /// How long a page is kept waiting for a change.
 const PATIENCE: Duration = Duration::from_secs(20);
