@@ -32,7 +32,6 @@ use std::time::Instant;
 
 use axum::http::StatusCode;
 use podlab_lab::Plan;
-use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::{App, lock, now_nanos};
