@@ -37,7 +37,7 @@ for (;;) {
   await new Promise((r) => setTimeout(r, 100));
 }
 
-const every = ["page.mjs", "practice.mjs", "workshop.mjs", "workshop-board.mjs", "views.mjs", "looks.mjs", "loss.mjs", "terminal.mjs", "time.mjs", "tour.mjs", "link.mjs", "predict.mjs", "share.mjs", "charts.mjs", "inspect.mjs"];
+const every = ["page.mjs", "practice.mjs", "workshop.mjs", "workshop-board.mjs", "views.mjs", "looks.mjs", "loss.mjs", "terminal.mjs", "time.mjs", "tour.mjs", "link.mjs", "predict.mjs", "share.mjs", "charts.mjs", "inspect.mjs", "compare.mjs"];
 // Walks may be named on the command line.
 const walks = process.argv.slice(2).length ? process.argv.slice(2) : every;
 let [text, code] = ["", 0];

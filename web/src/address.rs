@@ -2,6 +2,8 @@
 //! same place again.
 
 use crate::i18n::Lang;
+use crate::model::link::Wrong;
+use crate::model::pair::Pair;
 use crate::model::what::What;
 
 /// The address of the page, as it stands after the `#`.
@@ -31,19 +33,33 @@ pub struct Address {
     pub embed: bool,
     /// The page of a workshop (`join`, `board`, `wall`), or empty.
     pub workshop: String,
+    /// The world it was forked from, and the instant, in ns.
+    pub origin: Option<(String, u64)>,
+    /// Two worlds beside each other, in place of one.
+    pub pair: Option<Box<Result<Pair, Wrong>>>,
 }
 
 impl Address {
+    /// Of two worlds.
+    pub fn of(pair: Pair) -> Address {
+        Address { pair: Some(Box::new(Ok(pair))), ..Address::default() }
+    }
+
     /// Reads the part of an address after the `#`; what it does not know it leaves out.
     pub fn parse(hash: &str) -> Address {
         let hash = hash.trim_start_matches('#');
         let (path, query) = hash.split_once('?').unwrap_or((hash, ""));
-        let mut address = Address::default();
+        let mut address = Address { pair: Pair::parse(hash).map(Box::new), ..Address::default() };
         let mut parts = path.trim_matches('/').split('/');
         match parts.next() {
             Some("w") => address.world = clean(parts.next().unwrap_or_default()),
             Some(page @ ("join" | "board" | "wall")) => address.workshop = page.into(),
             _ => {}
+        }
+        if address.pair.is_some() {
+            let lang = query.split('&').find_map(|p| p.strip_prefix("lang="));
+            address.lang = lang.map(Lang::of);
+            return address;
         }
         for (name, value) in query.split('&').map(|p| p.split_once('=').unwrap_or((p, ""))) {
             match name {
@@ -62,6 +78,10 @@ impl Address {
                 "exercise" => address.exercise = clean(value),
                 "embed" => address.embed = value != "0",
                 "event" => address.event = value.parse().ok(),
+                "origin" => {
+                    let (world, at) = value.split_once(',').unwrap_or((value, "0"));
+                    address.origin = at.parse().ok().map(|at| (clean(world), at));
+                }
                 _ => {}
             }
         }
@@ -70,6 +90,10 @@ impl Address {
 
     /// The part of the address after and with the `#`.
     pub fn hash(&self) -> String {
+        if let Some(Ok(pair)) = self.pair.as_deref() {
+            let lang = self.lang.map(|l| format!("&lang={}", l.tag()));
+            return pair.hash() + &lang.unwrap_or_default();
+        }
         let mut out = if self.world.is_empty() {
             format!("#/{}", self.workshop)
         } else {
@@ -108,6 +132,9 @@ impl Address {
         if let Some(event) = self.event {
             add("event", event.to_string());
         }
+        if let Some((world, at)) = &self.origin {
+            add("origin", format!("{world},{at}"));
+        }
         if self.embed {
             add("embed", "1".into());
         }
@@ -139,8 +166,14 @@ mod tests {
             show: "both".into(),
             embed: true,
             workshop: String::new(),
+            origin: Some(("w2".into(), 3_500_000_000)),
+            pair: None,
         };
         assert_eq!(Address::parse(&address.hash()), address);
+        let two = "#/compare?v=1&world=w1&world2=w2&t=1.500000000&lang=ja";
+        let pair = Address::parse(two);
+        assert_eq!((pair.lang, pair.hash().as_str()), (Some(Lang::Ja), two));
+        assert!(matches!(Address::parse("#/compare?v=1").pair.as_deref(), Some(Err(_))));
         let board =
             Address { workshop: "board".into(), lang: Some(Lang::Ja), ..Address::default() };
         assert_eq!(Address::parse(&board.hash()), board);

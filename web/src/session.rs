@@ -58,6 +58,8 @@ pub struct Clock {
     pub lagging: bool,
     /// Why it stands although it should not, or empty.
     pub stopped: String,
+    /// The last event there was.
+    pub last: Seq,
     /// When that was heard, in ms of the page's clock.
     heard: f64,
 }
@@ -170,7 +172,7 @@ impl Session {
                 }
                 Err(_) => self.link = Link::Garbled,
             },
-            Frame::Clock { now, speed, future, lagging, stopped, .. } => {
+            Frame::Clock { now, speed, last, future, lagging, stopped } => {
                 let first = !self.started;
                 if speed == 0 && self.clock.speed == 0 && now > self.clock.now && !first {
                     // A step: its marks may still fly.
@@ -183,7 +185,7 @@ impl Session {
                         self.flights = Flights::new(factor);
                     }
                 }
-                self.clock = Clock { now, speed, future, lagging, stopped, heard: clock_ms };
+                self.clock = Clock { now, speed, future, lagging, stopped, last, heard: clock_ms };
                 if first {
                     self.started = true;
                     self.shown = self.shown.max(now as f64);
@@ -224,6 +226,13 @@ impl Session {
     /// Whether all that had happened when the stream was opened has come.
     pub fn complete(&self) -> bool {
         self.clock.heard > 0.0 && !self.timeline.is_empty()
+    }
+
+    /// All that has happened up to and with this instant is here, in ns.
+    pub fn known(&self) -> u64 {
+        // What happens at the newest instant may still have company on its way.
+        let before = self.timeline.until().saturating_sub(1);
+        if self.timeline.next() > self.clock.last { self.clock.now.max(before) } else { before }
     }
 
     /// The world's present as well as it can be told between two frames, in ns.

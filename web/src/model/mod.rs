@@ -14,6 +14,9 @@
 //! - [`rows`]: the lists (messages, logs, events); [`filter`]: what they let through
 //! - [`chart`]: numbers over time; [`recognise`]: which pattern it is
 //! - [`curl`]: a request as a command; [`request`]: one that is being written
+//! - [`likeness`]: whether the same happened in two worlds; [`parting`]: where they part;
+//!   [`figures`]: a world in a few numbers; [`pair`]: two worlds, as a link; [`lockstep`]: their one clock;
+//!   [`variant`]: a pattern's world without the pattern
 //! - [`diff`]: what is other in one text than in another
 //! - [`field`]: where a field of an object stands in its YAML
 //! - [`touch`]: what can be done to a thing; [`yaml`]: an object as people edit it
@@ -34,11 +37,16 @@ pub mod curl;
 pub mod diff;
 pub mod exchange;
 pub mod field;
+pub mod figures;
 pub mod filter;
 pub mod flight;
 pub mod lanes;
 pub mod layout;
+pub mod likeness;
 pub mod link;
+pub mod lockstep;
+pub mod pair;
+pub mod parting;
 pub mod pod;
 pub mod predict;
 pub mod recognise;
@@ -51,5 +59,6 @@ pub mod show;
 pub mod speed;
 pub mod timeline;
 pub mod touch;
+pub mod variant;
 pub mod what;
 pub mod yaml;

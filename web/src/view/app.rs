@@ -10,7 +10,8 @@ use crate::i18n::Lang;
 use crate::model::link::{Link, Wrong};
 use crate::recording;
 use crate::ui::{Choices, Theme, Ui, use_ui, window};
-use crate::view::arrival::Arrival;
+use crate::view::arrival::{Arrival, said};
+use crate::view::compare::Compare;
 use crate::view::gallery::Gallery;
 use crate::view::world::World;
 use crate::workshop::Workshop;
@@ -130,6 +131,17 @@ impl Component for App {
         let content = if let Some(link) = &self.link {
             let key = link.as_ref().map(Link::hash).unwrap_or_default();
             html! { <Arrival {key} link={link.clone()} arrive={ctx.link().callback(Msg::Arrived)} {go} /> }
+        } else if let Some(pair) = self.address.pair.as_deref() {
+            let keep = ctx.link().callback(Msg::Keep);
+            match pair {
+                Ok(pair) => html! { <Compare pair={pair.clone()} {go} {keep} /> },
+                Err(wrong) => {
+                    let home = go.reform(|_: MouseEvent| Address::default());
+                    html! { <main id="main" class="arrival" tabindex="-1"><h1>{ t.link_title }</h1><div class="arrival-trouble" role="alert" data-testid="link-trouble">
+                    <p><span class="alarm" aria-hidden="true">{ "!" }</span>{ format!("{} {}", said(t, wrong), t.link_ask_again) }</p>
+                    <div class="actions"><button data-testid="link-home" onclick={home}>{ t.home }</button></div></div></main> }
+                }
+            }
         } else if self.address.world.is_empty() {
             html! { <Gallery {go} /> }
         } else {
@@ -142,7 +154,7 @@ impl Component for App {
                     e.prevent_default();
                     focus("main");
                 }}>{ t.skip }</a>
-                <Header inside={!self.address.world.is_empty()} pattern={self.address.pattern.clone()} go={ctx.link().callback(Msg::Go)} /> }
+                <Header inside={!self.address.world.is_empty() || self.address.pair.is_some()} pattern={crumb(&self.address)} go={ctx.link().callback(Msg::Go)} /> }
                 <Workshop address={self.address.clone()} go={ctx.link().callback(Msg::Go)}>{ content }</Workshop>
             </ContextProvider<Ui>>
         }
@@ -153,6 +165,17 @@ impl App {
     fn choose(&mut self, choices: Choices) {
         choices.apply(Some(&self.choices));
         self.choices = choices;
+    }
+}
+
+/// What the header says one is looking at.
+fn crumb(address: &Address) -> String {
+    match address.pair.as_deref() {
+        Some(Ok(pair)) => {
+            let [a, b] = [0, 1].map(|i| pair.sides[i].pattern.as_str());
+            if a == b { a.to_owned() } else { format!("{a} | {b}") }
+        }
+        _ => address.pattern.clone(),
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Props {
 }
 
 /// What is wrong, in words.
-fn said(t: &Texts, wrong: &Wrong) -> String {
+pub fn said(t: &Texts, wrong: &Wrong) -> String {
     match wrong {
         Wrong::Version(v) => fill(t.link_version, &[if v.is_empty() { "–" } else { v }]),
         Wrong::Pattern => t.link_pattern.to_owned(),
@@ -53,6 +53,7 @@ fn address(link: &Link, world: &str) -> Address {
     }
 }
 
+/// Where a world's clock is, in ns, and whether it stands.
 async fn now(world: &str) -> Result<(u64, bool), Failure> {
     let status: Value = api::call("GET", &format!("/api/worlds/{world}"), None).await?;
     Ok((status["nowNanos"].as_u64().unwrap_or(0), status["speed"] == 0))

@@ -9,6 +9,7 @@
 //! - [`stage`]: the picture, as SVG, with [`pod`]; [`canvas`]: the moving marks upon it
 //! - [`recognise`]: which pattern it is, and what shows it
 //! - [`lanes`]: what happened in which order; [`charts`]: numbers over time
+//! - [`compare`]: two worlds beside each other, on one clock
 //! - [`transport`]: the time of world and view; [`bookmarks`]: instants kept on it;
 //!   [`breakpoints`]: events at which it stops
 //! - [`panels`]: what stands beside the picture
@@ -30,6 +31,7 @@ pub mod breakpoints;
 pub mod canvas;
 pub mod charts;
 pub mod command;
+pub mod compare;
 pub mod compose;
 pub mod deeds;
 pub mod editor;

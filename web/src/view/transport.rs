@@ -32,6 +32,8 @@ pub enum Action {
     Present,
     /// A second world that goes on from the instant shown.
     Fork,
+    /// The same, and both beside each other.
+    Beside,
     /// Takes the world back to the instant shown.
     Rewind,
     /// Bookmarks an instant.
@@ -82,6 +84,7 @@ fn standing(t: &Texts, view: View, frozen: bool, behind: &str) -> String {
 pub fn Transport(props: &Props) -> Html {
     let ui = use_ui();
     let t = ui.t();
+    let words = crate::view::compare::words::of(ui.choices.lang);
     let s = props.session.0.borrow();
     let (frozen, recorded) = (s.stands(), s.recorded);
     let now = s.now(clock());
@@ -154,6 +157,7 @@ pub fn Transport(props: &Props) -> Html {
                     <button data-testid="play-view" title={if s.view == (View::Back { playing: true }) { t.pause_view } else { t.play_view_help }} onclick={act(Action::Play(s.view == View::Back { playing: false }))}>
                         { if s.view == (View::Back { playing: true }) { t.pause_short } else { t.play_view } }</button>
                     <button data-testid="fork" title={t.fork_help} onclick={act(Action::Fork)}>{ t.fork_here }</button>
+                    <button class="fork-beside" data-testid="fork-beside" title={words.fork_help} onclick={act(Action::Beside)}>{ words.fork_beside }</button>
                     <button data-testid="rewind" title={t.rewind_help} onclick={act(Action::Rewind)}>{ t.rewind_here }</button>
                     <button class="primary" data-testid="present" onclick={act(Action::Present)}>{ t.to_present }</button>
                 } else {

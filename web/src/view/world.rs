@@ -23,6 +23,7 @@ use crate::api::{self, Failure};
 use crate::i18n::{fill, inspect};
 use crate::model::bookmark::Bookmarks;
 use crate::model::flight::Shape;
+use crate::model::pair::Pair;
 use crate::model::speed;
 use crate::model::timeline::Timeline;
 use crate::model::what::What;
@@ -36,6 +37,7 @@ use crate::view::breakpoints::{self, BreakpointList};
 use crate::view::canvas::{Palette, Routes};
 use crate::view::charts::ChartsView;
 use crate::view::command;
+use crate::view::compare::dialogue::CompareWith;
 use crate::view::export::Export;
 use crate::view::inspector::{Inspector, Selection, Touch};
 use crate::view::lanes::LanesView;
@@ -156,6 +158,7 @@ pub enum Msg {
     Menu(Option<(i32, i32)>),
     Done(Result<Option<String>, Failure>),
     Forked(Result<Value, Failure>),
+    Beside(Result<Pair, Failure>),
     Pattern(Value),
     Send(String),
     Older(Box<Timeline>),
@@ -359,6 +362,7 @@ impl Component for World {
                     bookmarks::save(&self.bookmarks.until(shown), id);
                     let address = Address {
                         world: id.into(),
+                        origin: Some((self.address.world.clone(), shown)),
                         at: None,
                         event: None,
                         what: String::new(),
@@ -367,7 +371,10 @@ impl Component for World {
                     ctx.props().go.emit(address);
                 }
             }
-            Msg::Forked(Err(e)) => self.note = Some(Err(self.told(&e))),
+            Msg::Beside(Ok(pair)) => {
+                ctx.props().go.emit(Address::of(pair));
+            }
+            Msg::Forked(Err(e)) | Msg::Beside(Err(e)) => self.note = Some(Err(self.told(&e))),
             Msg::Pattern(pattern) => self.pattern = Some(pattern),
             Msg::Send(to) => {
                 // In a frozen world the answer may be a long time coming.
@@ -464,7 +471,7 @@ impl Component for World {
         let zoom = |by: f64, name: &'static str, sign: &'static str| {
             html! { <button aria-label={name} title={name} onclick={ctx.link().callback(move |_| Msg::Zoom(by))}>{ sign }</button> }
         };
-        let recorded = session.0.borrow().recorded;
+        let (recorded, told) = (session.0.borrow().recorded, session.0.borrow().told());
         let door = (!recorded)
             .then_some(())
             .and(self.pattern.as_ref().and_then(|p| p["expose"][0].as_str().map(str::to_owned)));
@@ -517,6 +524,7 @@ impl Component for World {
                     <div class="views" role="group" aria-label={t.views}>{ for views }
                         <Recognised session={session.clone()} {tick} selected={selected.clone()} select={select.clone()} /><span class="grow" />
                         if !recorded { <button class="form" data-testid="copy-link" title={t.link_help} onclick={ctx.link().callback(|_| Msg::Link)}>{ t.link_copy }</button> }
+                        if !recorded { <CompareWith side={self.compared()} at={told} origin={self.address.origin.clone()} pattern={self.pattern.clone()} go={ctx.props().go.clone()} /> }
                         <Export session={session.clone()} world={self.address.world.clone()} name={self.name()} done={ctx.link().callback(Msg::Done)} />
                         if !recorded { <Tour /> }
                         <button class="form fold-panels" data-testid="fold-panels" aria-expanded={(!self.folded).to_string()} aria-controls="panels" title={if self.folded { t.panels_show } else { t.panels_hide }}

@@ -60,6 +60,12 @@ impl World {
                     Msg::Forked(command::time(world, command::fork(shown)).await)
                 });
             }
+            Action::Beside => {
+                let side = self.compared();
+                ctx.link().send_future(async move {
+                    Msg::Beside(crate::view::compare::making::fork(side, shown).await)
+                });
+            }
             Action::Look(at) => {
                 self.session.0.borrow_mut().look_at(at);
                 self.address.at = Some(at);

@@ -7,6 +7,7 @@ use yew::prelude::*;
 use super::{Msg, World};
 use crate::i18n::fill;
 use crate::model::link::Link;
+use crate::model::pair::Side;
 use crate::model::what::What;
 use crate::ui::{clipboard, window};
 use crate::view::inspector::Selection;
@@ -82,6 +83,17 @@ impl World {
             }
         }
         self.wanted = None;
+    }
+
+    /// It as one of two that are compared.
+    pub(super) fn compared(&self) -> Side {
+        let s = self.session.0.borrow();
+        // What an exercise begins with is in no pattern.
+        let pattern =
+            if self.address.exercise.is_empty() { s.pattern.clone() } else { String::new() };
+        let epoch = Some(s.epoch / 1_000_000_000);
+        let world = self.address.world.clone();
+        Side { world, pattern, seed: s.seed, epoch, ..Side::default() }
     }
 
     /// Copies a link to what is seen.

@@ -33,7 +33,7 @@ impl World {
                 drop(s);
                 self.keep(ctx);
             }
-            Action::Fork | Action::Rewind => {}
+            Action::Fork | Action::Beside | Action::Rewind => {}
             _ => return false,
         }
         true
