@@ -163,7 +163,10 @@ impl Half {
             there.timeline.head().objects.contains_key(&key)
         };
         let found = match selection {
-            Selection::None | Selection::Edge(..) | Selection::Stream(_) => None,
+            Selection::None
+            | Selection::Edge(..)
+            | Selection::Stream(_)
+            | Selection::Request(_) => None,
             Selection::Event(seq) => {
                 counterpart(here.around(), *seq, there.around()).map(Selection::Event)
             }
