@@ -152,6 +152,7 @@ for (const lang of ["en", "ja"]) {
 
   await check(`${lang}: with and without the pattern, by a link that holds all`, async () => {
     await testid(page, "open-left").click();
+    await eventually("the world is there", async () => (await instant(page)) > 4);
     await testid(page, "compare").click();
     const without = testid(page, "compare-without");
     const title = await without.textContent();
@@ -190,6 +191,7 @@ for (const lang of ["en", "ja"]) {
 
   if (lang === "en") await check(`${lang}: two seeds; and no page is too small`, async () => {
     await testid(page, "open-left").click();
+    await eventually("the world is there", async () => (await instant(page)) > 4);
     await testid(page, "compare").click();
     await testid(page, "compare-seed").fill("8");
     await page.keyboard.press("Enter");
