@@ -50,6 +50,17 @@ for (const lang of ["en", "ja"]) {
     assert((await line.inputValue()) === "", "what was typed");
   });
 
+  await check(`${lang}: attach follows what a program writes from now on, until Ctrl-C`, async () => {
+    await line.press("Control+l");
+    await run("kubectl attach web -c content-puller");
+    await eventually("a line of the program", async () => (await output()).split("\n").some((l) => /event=/.test(l)));
+    await line.press("Control+c");
+    await idle();
+    await run("kubectl attach nobody");
+    await shows("an error", 'pods "nobody" not found');
+    await idle();
+  });
+
   await check(`${lang}: a manifest is pasted, watched, and stopped with Ctrl-C`, async () => {
     await line.press("Control+l");
     await run("kubectl get configmaps -w");
